@@ -1,0 +1,1 @@
+"""What every layer stands on: errors, records, photos, files, options. No torch here."""
