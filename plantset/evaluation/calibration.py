@@ -1,0 +1,154 @@
+"""How far a stated probability can be believed, and the numbers that make it believable.
+
+Fitting (temperature, threshold, conformal quantile) is for the calibration half of val, at the end of training;
+applying them is plain comparison and lives with the model. Measuring is for any split that was not fitted on.
+
+Dimensions: N photos, C classes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.optimize
+import scipy.special
+from numpy.typing import NDArray
+
+NEVER_ANSWER = 2.0  # a threshold that no probability reaches
+_LOG_TEMPERATURE_BOUNDS = (math.log(0.01), math.log(100.0))
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Photos of neighbouring confidence: how many, how sure the model was, how often it was right."""
+
+    count: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationScores:
+    """How far probabilities can be believed.
+
+    Attributes:
+        ece: expected calibration error over adaptive bins, 0..1.
+        brier: mean squared distance to the one-hot truth, summed over classes, 0..2.
+        nll: mean negative log-likelihood of the true class, nats.
+        bins: the reliability diagram, least sure first.
+    """
+
+    ece: float
+    brier: float
+    nll: float
+    bins: tuple[ReliabilityBin, ...]
+
+
+def fit_temperature(logits_NC: NDArray[np.floating], labels_N: NDArray[np.int64]) -> float:
+    """Return the temperature T whose softmax(logits / T) has the lowest NLL (Guo et al. 2017, arXiv 1706.04599, §4.2).
+
+    Where every photo is right the NLL falls without end as T goes to 0; T is then chosen so that the mean confidence
+    is (n + 1) / (n + 2), Laplace's rule of succession, instead of certainty learnt from a few photos.
+
+    Raises:
+        ValueError: no photo, or sizes that differ.
+    """
+    _check(logits_NC, labels_N)
+    logits = logits_NC.astype(np.float64)
+    if np.array_equal(logits.argmax(axis=1), labels_N):
+        return _temperature_of_confidence(logits, (len(labels_N) + 1) / (len(labels_N) + 2))
+
+    def nll_at(log_temperature: float) -> float:
+        return _nll(logits / math.exp(log_temperature), labels_N)
+
+    best = scipy.optimize.minimize_scalar(
+        nll_at, bounds=_LOG_TEMPERATURE_BOUNDS, method="bounded", options={"xatol": 1e-6}
+    )
+    return math.exp(float(best.x))
+
+
+def apply_temperature(logits_NC: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
+    """Return softmax(logits / temperature) in float64."""
+    return np.asarray(scipy.special.softmax(logits_NC.astype(np.float64) / temperature, axis=1))
+
+
+def score_calibration(
+    logits_NC: NDArray[np.floating], labels_N: NDArray[np.int64], temperature: float, *, num_bins: int = 15
+) -> CalibrationScores:
+    """Measure the probabilities that `temperature` gives.
+
+    Bins hold equal numbers of photos (Nguyen and O'Connor 2015, arXiv 1508.05154): with equal widths a good model
+    leaves nearly all photos in the last bin.
+    """
+    _check(logits_NC, labels_N)
+    probs = apply_temperature(logits_NC, temperature)
+    bins = bin_confidences(probs.max(axis=1), probs.argmax(axis=1) == labels_N, num_bins)
+    truth = np.eye(probs.shape[1])[labels_N]
+    return CalibrationScores(
+        ece=sum(bin_.count * abs(bin_.accuracy - bin_.confidence) for bin_ in bins) / len(labels_N),
+        brier=float(((probs - truth) ** 2).sum(axis=1).mean()),
+        nll=_nll(logits_NC.astype(np.float64) / temperature, labels_N),
+        bins=bins,
+    )
+
+
+def bin_confidences(
+    confidence_N: NDArray[np.floating], right_N: NDArray[np.bool_], num_bins: int
+) -> tuple[ReliabilityBin, ...]:
+    """Sort photos by confidence and cut them into at most `num_bins` bins of equal count."""
+    order = np.argsort(confidence_N, kind="stable")
+    parts = [part for part in np.array_split(order, num_bins) if len(part)]
+    return tuple(
+        ReliabilityBin(len(part), float(confidence_N[part].mean()), float(right_N[part].mean())) for part in parts
+    )
+
+
+def confidence_threshold(probs_NC: NDArray[np.floating], labels_N: NDArray[np.int64], target_error: float) -> float:
+    """Return the lowest threshold t such that, among photos whose top probability is >= t, errors are <= target.
+
+    `NEVER_ANSWER` when not even the surest photos reach the target. It is the plug-in point of the risk-coverage
+    curve (Geifman and El-Yaniv 2017, arXiv 1705.08500) without its confidence bound.
+    """
+    _check(probs_NC, labels_N)
+    confidence = probs_NC.max(axis=1)
+    order = np.argsort(-confidence, kind="stable")
+    wrong = probs_NC.argmax(axis=1)[order] != labels_N[order]
+    error = np.cumsum(wrong) / np.arange(1, len(order) + 1)
+    sorted_confidence = confidence[order]
+    last_of_tie = np.append(sorted_confidence[1:] != sorted_confidence[:-1], True)
+    reached = np.flatnonzero(last_of_tie & (error <= target_error))
+    return float(sorted_confidence[reached[-1]]) if len(reached) else NEVER_ANSWER
+
+
+def conformal_quantile(probs_NC: NDArray[np.floating], labels_N: NDArray[np.int64], coverage: float = 0.9) -> float:
+    """Return q such that the set {c : 1 - p_c <= q} holds the true class with probability >= `coverage`.
+
+    Split conformal prediction (Sadinle et al. 2019; Angelopoulos and Bates 2021, arXiv 2107.07511, §1): the
+    ceil((n + 1) coverage) / n empirical quantile of 1 - p_true; 1.0 (every class) when n is too small for it.
+    """
+    _check(probs_NC, labels_N)
+    scores = np.sort(1.0 - probs_NC[np.arange(len(labels_N)), labels_N])
+    rank = math.ceil((len(scores) + 1) * coverage)
+    return float(scores[rank - 1]) if rank <= len(scores) else 1.0
+
+
+def _temperature_of_confidence(logits: NDArray[np.float64], wanted: float) -> float:
+    def excess(log_temperature: float) -> float:
+        return float(apply_temperature(logits, math.exp(log_temperature)).max(axis=1).mean()) - wanted
+
+    low, high = _LOG_TEMPERATURE_BOUNDS
+    if excess(low) <= 0 or excess(high) >= 0:  # logits too close together or too far apart for the bounds
+        return math.exp(low if excess(low) <= 0 else high)
+    return math.exp(float(scipy.optimize.brentq(excess, low, high)))
+
+
+def _nll(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    log_probs = scipy.special.log_softmax(logits, axis=1)
+    return float(-log_probs[np.arange(len(labels)), labels].mean())
+
+
+def _check(scores_NC: NDArray[np.floating], labels_N: NDArray[np.int64]) -> None:
+    if len(labels_N) == 0 or scores_NC.ndim != 2 or len(scores_NC) != len(labels_N):
+        raise ValueError(f"scores {scores_NC.shape} for {len(labels_N)} labels")
