@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
 from plantset.core.errors import ConfigError, PlantsetError
+from plantset.core.flags import suggestion
 from plantset.core.language import LANGUAGES, set_message_language, tr
 from plantset.core.options import parse_options
 
-EXIT_OK, EXIT_MISTAKE, EXIT_SOME_FAILED = 0, 2, 3
+EXIT_OK, EXIT_MISTAKE, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 0, 2, 3, 130
 
 
 class Report(Protocol):
@@ -29,12 +30,13 @@ class Report(Protocol):
 
 @dataclass(frozen=True)
 class Verb:
-    """One command: where its config and its function live, and what a person wants who types it."""
+    """One command: where its config and its function live, what it does, and the field a bare word stands for."""
 
     config: str
     function: str
     en: str
     fr: str
+    positional: str | None = None
 
 
 VERBS: dict[str, Verb] = {
@@ -43,6 +45,7 @@ VERBS: dict[str, Verb] = {
         "plantset.road.run:run",
         "the whole road in one command: photos (and a JSON) to an evaluated model",
         "toute la route en une commande : des photos (et un JSON) à un modèle évalué",
+        positional="photos",
     ),
     "clean": Verb(
         "plantset.clean.config:CleanConfig",
@@ -105,31 +108,49 @@ WANTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit status: 0 done, 2 the user's mistake, 3 some inputs failed."""
-    try:
-        words = _take_language(list(sys.argv[1:] if arguments is None else arguments))
-        return _dispatch(words)
-    except PlantsetError as error:
-        print(tr("error: ", "erreur : ") + error.problem, file=sys.stderr)
-        print(tr("fix:   ", "remède : ") + error.fix, file=sys.stderr)
-        return EXIT_MISTAKE
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `plantset … | head` closed the pipe
-        return EXIT_OK
+    return _guarded(_dispatch, sys.argv[1:] if arguments is None else arguments)
+
+
+def script_main(verb: str) -> int:
+    """Run one of the scripts of `script_plantset/`: the same verb under its file's name."""
+    program = f"python {os.path.basename(sys.argv[0])}"
+    return _guarded(lambda words: run_verb(verb, words, program=program), sys.argv[1:])
+
+
+def script_page(en: str, fr: str) -> int:
+    """Run a script that has no verb, only names to import: print what it offers."""
+    return _guarded(lambda words: _print_page(words, tr(en, fr)), sys.argv[1:])
 
 
 def run_verb(name: str, arguments: Sequence[str], *, program: str) -> int:
     """Parse the flags of one verb, run it, print its report and return its exit status."""
     verb = VERBS[name]
-    config = parse_options(load_object(verb.config), arguments, program=program)
+    config = parse_options(
+        load_object(verb.config),
+        arguments,
+        program=program,
+        description=tr(verb.en, verb.fr),
+        positional=verb.positional,
+    )
     function: Callable[[Any], Report] = load_object(verb.function)
     report = function(config)
     print(report.summary())
     return report.exit_code
 
 
-def script_main(verb: str) -> int:
-    """Run one of the eight scripts of `script_plantset/`: the same verb under its file's name."""
-    return main(["--script", verb, *sys.argv[1:]])
+def lazy_names(module: str, addresses: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return a module's `__getattr__` that imports a name when it is asked for, so that `--help` needs no torch.
+
+    Args:
+        addresses: public name -> `module:name`.
+    """
+
+    def get(name: str) -> Any:
+        if name in addresses:
+            return load_object(addresses[name])
+        raise AttributeError(f"module '{module}' has no attribute '{name}'")
+
+    return get
 
 
 def load_object(address: str) -> Any:
@@ -138,9 +159,22 @@ def load_object(address: str) -> Any:
     return getattr(import_module(module), name)
 
 
+def _guarded(run: Callable[[list[str]], int], arguments: Sequence[str]) -> int:
+    try:
+        return run(_take_language(list(arguments)))
+    except PlantsetError as error:
+        print(tr("error: ", "erreur : ") + error.problem, file=sys.stderr)
+        print(tr("fix:   ", "remède : ") + error.fix, file=sys.stderr)
+        return EXIT_MISTAKE
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `plantset … | head` closed the pipe
+        return EXIT_OK
+    except KeyboardInterrupt:
+        print(tr("\nstopped", "\narrêté"), file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
 def _dispatch(words: list[str]) -> int:
-    if words[:1] == ["--script"]:
-        return run_verb(words[1], words[2:], program=f"python {os.path.basename(sys.argv[0])}")
     if not words or words[0] in ("-h", "--help", "help"):
         print(_overview())
         return EXIT_OK
@@ -152,14 +186,17 @@ def _dispatch(words: list[str]) -> int:
     name, *rest = words
     if name not in VERBS:
         raise _unknown_verb(name)
-    return run_verb(name, _positional(name, rest), program=f"plantset {name}")
+    return run_verb(name, rest, program=f"plantset {name}")
 
 
-def _positional(verb: str, rest: list[str]) -> list[str]:
-    """`plantset run PHOTOS` reads better than `plantset run --photos PHOTOS`; both work."""
-    if verb == "run" and rest and not rest[0].startswith("-"):
-        return ["--photos", *rest]
-    return rest
+def _print_page(words: list[str], page: str) -> int:
+    if words and words[0] not in ("-h", "--help"):
+        raise ConfigError(
+            tr(f"this file takes no flags, got {words[0]}", f"ce fichier ne prend pas d'option, reçu {words[0]}"),
+            tr("import it from Python, as shown without flags", "importez-le en Python, comme montré sans option"),
+        )
+    print(page)
+    return EXIT_OK
 
 
 def _overview() -> str:
@@ -177,12 +214,10 @@ def _overview() -> str:
 
 
 def _unknown_verb(name: str) -> ConfigError:
-    import difflib
-
-    near = difflib.get_close_matches(name, VERBS, n=1)
+    near = suggestion(name, VERBS)
     return ConfigError(
         tr(f"unknown verb {name}", f"verbe inconnu : {name}"),
-        tr(f"did you mean plantset {near[0]}?", f"vouliez-vous dire plantset {near[0]} ?")
+        tr(f"did you mean plantset {near}?", f"vouliez-vous dire plantset {near} ?")
         if near
         else tr(f"verbs: {', '.join(VERBS)}", f"verbes : {', '.join(VERBS)}"),
     )

@@ -7,18 +7,19 @@ the parser, its texts the help. Between defaults and flags sits `--recipe FILE.t
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import shlex
+import sys
 import tomllib
-import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from plantset.core.errors import ConfigError
 from plantset.core.files import read_text, write_json
+from plantset.core.flags import Flag, flag_names, read_flags, recipe_value, split_arguments, suggestion
 from plantset.core.language import tr
+from plantset.core.usage import help_page
 
 _ConfigT = TypeVar("_ConfigT")
 
@@ -32,34 +33,40 @@ def option(default: Any = dataclasses.MISSING, *, en: str, fr: str, alias: str |
     return dataclasses.field(default=default, metadata={"en": en, "fr": fr, "alias": alias})
 
 
-def parse_options(config_type: type[_ConfigT], arguments: Sequence[str], *, program: str) -> _ConfigT:
+def parse_options(
+    config_type: type[_ConfigT],
+    arguments: Sequence[str],
+    *,
+    program: str,
+    description: str = "",
+    positional: str | None = None,
+) -> _ConfigT:
     """Read the command line into a config.
 
     Precedence: the config's defaults, then `--recipe FILE.toml`, then flags. `--help` prints and exits 0.
 
+    Args:
+        positional: the field that a word without a flag stands for (`plantset run PHOTOS`).
+
     Raises:
         ConfigError: an unknown or repeated flag, a value that does not fit, a missing flag; the nearest flag is named.
+        DataError: the recipe cannot be read.
     """
+    flags = read_flags(config_type)
+    if {"-h", "--help"} & set(arguments):
+        print(help_page(program, description, flags, positional=positional))
+        sys.exit(0)
     rest, recipe = _take_recipe(list(arguments))
-    defaults = _recipe_values(config_type, recipe) if recipe else {}
-    rest = [_undashed(argument) for argument in rest]
-    if not {"-h", "--help"} & set(rest):
-        _check_flags(config_type, rest)
-    return _parse_with_tyro(config_type, rest, defaults, program)
+    settings = _recipe_values(flags, recipe) if recipe else {}
+    given = split_arguments(flags, rest, positional=positional)
+    _check_required(flags, {*given, *settings})
+    parsed = _parse_with_tyro(config_type, flags, given, settings, program)
+    return config_type(**parsed)
 
 
-def option_flags(config_type: type[Any]) -> dict[str, dataclasses.Field[Any]]:
-    """Return flag (with its dashes, `--no-…` twins and aliases included) -> the config field it sets."""
-    flags: dict[str, dataclasses.Field[Any]] = {}
-    hints = typing.get_type_hints(config_type)
-    for field in dataclasses.fields(config_type):
-        name = field.name.replace("_", "-")
-        flags[f"--{name}"] = field
-        if hints[field.name] is bool:
-            flags[f"--no-{name}"] = field
-        if field.metadata.get("alias"):
-            flags[field.metadata["alias"]] = field
-    return flags
+def option_flags(config_type: type[Any]) -> dict[str, str]:
+    """Return flag (with its dashes, `--no-…` twins and aliases included) -> the name of the field it sets."""
+    return {name: flag.field_name for name, flag in flag_names(read_flags(config_type)).items()}
 
 
 def to_json_values(config: Any) -> dict[str, Any]:
@@ -75,28 +82,19 @@ def write_resolved(path: Path, config: Any) -> None:
 def command_line(verb: str, config: Any) -> str:
     """Return the command that repeats this config: the verb and each flag that differs from its default."""
     words = ["plantset", verb]
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if value == field.default:
+    for flag in read_flags(type(config)):
+        value = getattr(config, flag.field_name)
+        if not flag.required and value == flag.default:
             continue
-        flag = field.name.replace("_", "-")
         if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
+            words.append(flag.name if value else flag.negation or flag.name)
         elif isinstance(value, tuple):
-            words += [f"--{flag}", *map(str, value)]
+            words += [flag.name, *map(str, value)]
+        elif str(value).startswith("--"):
+            words.append(f"{flag.name}={value}")
         else:
-            words += [f"--{flag}", str(value)]
+            words += [flag.name, str(value)]
     return shlex.join(words)
-
-
-def _fields(config_type: type[Any]) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(config_type)
-
-
-def _undashed(argument: str) -> str:
-    """Accept `--data_dir` for `--data-dir`, as argparse scripts often did."""
-    name, equals, value = argument.partition("=")
-    return name.replace("_", "-") + equals + value if name.startswith("--") else argument
 
 
 def _take_recipe(arguments: list[str]) -> tuple[list[str], Path | None]:
@@ -112,7 +110,7 @@ def _take_recipe(arguments: list[str]) -> tuple[list[str], Path | None]:
     return arguments, None
 
 
-def _recipe_values(config_type: type[Any], recipe: Path) -> dict[str, Any]:
+def _recipe_values(flags: Sequence[Flag], recipe: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(read_text(recipe))
     except tomllib.TOMLDecodeError as error:
@@ -120,64 +118,28 @@ def _recipe_values(config_type: type[Any], recipe: Path) -> dict[str, Any]:
             tr(f"{recipe} is not valid TOML: {error}", f"{recipe} n'est pas du TOML valide : {error}"),
             tr("mend the recipe", "corrigez la recette"),
         ) from error
-    hints = typing.get_type_hints(config_type)
-    return {
-        name.replace("-", "_"): _fit_recipe_value(recipe, hints, name.replace("-", "_"), value)
-        for name, value in values.items()
-    }
+    by_field = {flag.field_name: flag for flag in flags}
+    settings: dict[str, Any] = {}
+    for name, value in values.items():
+        field_name = name.replace("-", "_")
+        if field_name not in by_field:
+            raise _unknown_setting(recipe, name, list(by_field))
+        settings[field_name] = recipe_value(by_field[field_name], value, where=str(recipe))
+    return settings
 
 
-def _fit_recipe_value(recipe: Path, hints: dict[str, Any], name: str, value: Any) -> Any:
-    if name not in hints:
-        near = difflib.get_close_matches(name, hints, n=1)
-        raise ConfigError(
-            tr(f"{recipe}: unknown setting '{name}'", f"{recipe} : réglage inconnu « {name} »"),
-            tr(f"did you mean '{near[0]}'?", f"vouliez-vous dire « {near[0]} » ?")
-            if near
-            else tr(f"known: {', '.join(hints)}", f"connus : {', '.join(hints)}"),
-        )
-    plain = _plain_type(hints[name])
-    if plain is Path and isinstance(value, str):
-        return Path(value)
-    if plain is float and type(value) is int:
-        return float(value)
-    if isinstance(value, list):
-        return tuple(value)
-    choices = typing.get_args(plain) if typing.get_origin(plain) is Literal else None
-    fits = value in choices if choices else not isinstance(plain, type) or type(value) is plain
-    if not fits:
-        expected = ", ".join(map(str, choices)) if choices else getattr(plain, "__name__", str(plain))
-        raise ConfigError(
-            tr(f"{recipe}: '{name}' is {value!r}", f"{recipe} : « {name} » vaut {value!r}"),
-            tr(f"expected: {expected}", f"attendu : {expected}"),
-        )
-    return value
+def _unknown_setting(recipe: Path, name: str, known: list[str]) -> ConfigError:
+    near = suggestion(name, known)
+    return ConfigError(
+        tr(f"{recipe}: unknown setting '{name}'", f"{recipe} : réglage inconnu « {name} »"),
+        tr(f"did you mean '{near}'?", f"vouliez-vous dire « {near} » ?")
+        if near
+        else tr(f"known: {', '.join(known)}", f"connus : {', '.join(known)}"),
+    )
 
 
-def _check_flags(config_type: type[Any], arguments: list[str]) -> None:
-    """Name an unknown flag, a value outside its choices and a number that is none, before tyro's own wording."""
-    flags = option_flags(config_type)
-    hints = typing.get_type_hints(config_type)
-    seen: set[str] = set()
-    for index, argument in enumerate(arguments):
-        if not argument.startswith("--") or argument == "--":
-            continue
-        flag, equals, value = argument.partition("=")
-        if flag not in flags:
-            raise _unknown_flag(flag, flags)
-        field = flags[flag]
-        if field.name in seen:
-            raise ConfigError(
-                tr(f"{flag} is given twice", f"{flag} est donné deux fois"), tr("keep one", "gardez-en un")
-            )
-        seen.add(field.name)
-        following = arguments[index + 1] if index + 1 < len(arguments) else None
-        _check_value(flag, hints[field.name], value if equals else following)
-    missing = [
-        f"--{field.name.replace('_', '-')}"
-        for field in dataclasses.fields(config_type)
-        if field.default is dataclasses.MISSING and field.name not in seen
-    ]
+def _check_required(flags: Sequence[Flag], given: set[str]) -> None:
+    missing = [flag.name for flag in flags if flag.required and flag.field_name not in given]
     if missing:
         raise ConfigError(
             tr(f"{', '.join(missing)} must be given", f"il manque {', '.join(missing)}"),
@@ -185,85 +147,30 @@ def _check_flags(config_type: type[Any], arguments: list[str]) -> None:
         )
 
 
-def _unknown_flag(flag: str, flags: dict[str, Any]) -> ConfigError:
-    near = difflib.get_close_matches(flag, flags, n=1, cutoff=0.5)
-    return ConfigError(
-        tr(f"unknown flag {flag}", f"option inconnue {flag}"),
-        tr(f"did you mean {near[0]}? All flags: --help", f"vouliez-vous dire {near[0]} ? Toutes les options : --help")
-        if near
-        else tr("all flags with their meaning: --help", "toutes les options et leur sens : --help"),
-    )
-
-
-def _check_value(flag: str, annotation: Any, value: str | None) -> None:
-    plain = _plain_type(annotation)
-    if plain is bool:
-        return
-    if value is None or value.startswith("--"):
-        raise ConfigError(
-            tr(f"{flag} needs a value", f"{flag} attend une valeur"),
-            tr("see --help for what it means", "voyez --help pour son sens"),
-        )
-    if typing.get_origin(plain) is Literal:
-        choices = [str(choice) for choice in typing.get_args(plain)]
-        if value not in choices:
-            near = difflib.get_close_matches(value, choices, n=1)
-            meant = tr(f"did you mean {near[0]}? ", f"vouliez-vous dire {near[0]} ? ") if near else ""
-            raise ConfigError(
-                tr(f"{flag} {value} is not a choice", f"{flag} {value} n'est pas un choix possible"),
-                meant + tr(f"choices: {', '.join(choices)}", f"choix : {', '.join(choices)}"),
-            )
-    if plain in (int, float):
-        try:
-            plain(value)
-        except ValueError:
-            wanted = tr("a whole number", "un nombre entier") if plain is int else tr("a number", "un nombre")
-            raise ConfigError(
-                tr(f"{flag} is '{value}'", f"{flag} vaut « {value} »"),
-                tr(f"give {wanted}", f"donnez {wanted}"),
-            ) from None
-
-
-def _plain_type(annotation: Any) -> Any:
-    """Return `int` for `int | None`, and everything else as it is."""
-    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
-        inner = [part for part in typing.get_args(annotation) if part is not types.NoneType]
-        return inner[0] if len(inner) == 1 else annotation
-    return annotation
-
-
 def _parse_with_tyro(
-    config_type: type[_ConfigT], arguments: list[str], defaults: dict[str, Any], program: str
-) -> _ConfigT:
+    config_type: type[Any],
+    flags: Sequence[Flag],
+    given: Mapping[str, tuple[str, ...]],
+    settings: Mapping[str, Any],
+    program: str,
+) -> dict[str, Any]:
+    """Turn the checked words into typed values; what was not given comes from the recipe or the defaults."""
     import tyro
 
     hints = typing.get_type_hints(config_type)
-    specs: list[Any] = []
-    for field in _fields(config_type):
-        default = defaults.get(field.name, field.default)
-        text = tr(field.metadata["en"], field.metadata["fr"])
-        aliases = [field.metadata["alias"]] if field.metadata.get("alias") else None
-        annotation: Any = _annotated(hints[field.name], tyro.conf.arg(help=text, aliases=aliases))
-        specs.append((field.name, annotation, dataclasses.field(default=default)))
-    specs.sort(key=lambda spec: spec[2].default is not dataclasses.MISSING)
-    flat = dataclasses.make_dataclass(config_type.__name__, specs)
+    specs = [(flag.field_name, hints[flag.field_name]) for flag in flags if flag.field_name in given]
+    wanted = dataclasses.make_dataclass(config_type.__name__, specs)
+    words: list[str] = []
+    for flag in flags:
+        values = given.get(flag.field_name)
+        if values is None:
+            continue
+        # `--name=value` keeps a value that starts with a dash from being read as a flag
+        words += [f"{flag.name}={values[0]}"] if len(values) == 1 else [flag.name, *values]
     parsed: Any = tyro.cli(
-        flat,
-        prog=program,
-        description=_description(config_type),
-        args=arguments,
-        config=(tyro.conf.OmitArgPrefixes,),
+        wanted, prog=program, args=words, config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff)
     )
-    return config_type(**{field.name: getattr(parsed, field.name) for field in _fields(config_type)})
-
-
-def _annotated(annotation: Any, metadata: Any) -> Any:
-    return typing.Annotated[annotation, metadata]
-
-
-def _description(config_type: type[Any]) -> str:
-    texts = getattr(config_type, "DESCRIPTION", None)
-    return tr(texts["en"], texts["fr"]) if texts else (config_type.__doc__ or "")
+    return {**settings, **{name: getattr(parsed, name) for name, _ in specs}}
 
 
 def _to_json(value: Any) -> Any:

@@ -1,0 +1,1 @@
+"""The eight scripts: public names of `plantset`, each file also a command."""
