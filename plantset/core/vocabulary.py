@@ -1,0 +1,95 @@
+"""The captioner's own vocabulary: byte-level BPE trained on the texts, with task and language prompts.
+
+Byte-level, so that no character of any language is unknown; NFC, so that composed and decomposed accents are one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+Task = Literal["DESCRIBE"]
+TASKS: tuple[Task, ...] = get_args(Task)
+PAD_ID, END_ID = 0, 1
+
+
+class Vocabulary:
+    """Text <-> fixed-length rows of ids: `<TASK> <language> words… <end>` and padding.
+
+    Args:
+        tokenizer: a `tokenizers.Tokenizer` with the special tokens that `Vocabulary.train` adds.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def train(cls, texts: Iterable[str], *, languages: Sequence[str], size: int = 4096) -> Vocabulary:
+        """Learn at most `size` tokens from the texts; every language gets a prompt token."""
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.normalizer = normalizers.NFC()
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        special = ["<pad>", "<end>", *(f"<{task}>" for task in TASKS), *(f"<{tag}>" for tag in sorted(set(languages)))]
+        trainer = trainers.BpeTrainer(
+            vocab_size=size,
+            special_tokens=special,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator(sorted(set(texts)), trainer)  # sorted: the same texts give the same ids
+        return cls(tokenizer)
+
+    @classmethod
+    def from_json(cls, text: str) -> Vocabulary:
+        """Restore what `to_json` gave."""
+        return cls(Tokenizer.from_str(text))
+
+    def to_json(self) -> str:
+        """Return the whole vocabulary as JSON, for the checkpoint."""
+        text: str = self._tokenizer.to_str()
+        return text
+
+    def __len__(self) -> int:
+        return int(self._tokenizer.get_vocab_size())
+
+    @cached_property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that have a prompt token, sorted."""
+        special = [token["content"].strip("<>") for token in json.loads(self.to_json())["added_tokens"]]
+        return tuple(sorted(tag for tag in special if tag not in ("pad", "end", *TASKS)))
+
+    def prompt_ids(self, language: str, task: Task = "DESCRIBE") -> list[int]:
+        """Return the ids that ask for a text: the task and the language.
+
+        Raises:
+            KeyError: the vocabulary has no such language.
+        """
+        ids = [self._tokenizer.token_to_id(f"<{word}>") for word in (task, language)]
+        if None in ids:
+            raise KeyError(language)
+        return ids
+
+    def encode(self, text: str, *, language: str, length: int) -> NDArray[np.int64]:
+        """Return (length,) ids: prompt, text, end, padding; a longer text is cut, and then has no end."""
+        words: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        ids = [*self.prompt_ids(language), *words, END_ID][:length]
+        row = np.full(length, PAD_ID, dtype=np.int64)
+        row[: len(ids)] = ids
+        return row
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text up to the end token, without prompts and padding."""
+        kept: list[int] = []
+        for token in ids:
+            if token == END_ID:
+                break
+            kept.append(int(token))
+        text: str = self._tokenizer.decode(kept, skip_special_tokens=True)
+        return text.strip()

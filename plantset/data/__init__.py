@@ -1,0 +1,1 @@
+"""Manifest -> batches: geometry on uint8, notes, caption targets, deterministic order."""

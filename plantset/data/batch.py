@@ -1,0 +1,73 @@
+"""What a loader yields: one typed batch, photos or cached features, with notes and caption targets.
+
+Dimensions: B batch, H and W pixels, C channels, T caption tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One step's worth of photos with all that may be asked of them.
+
+    Attributes:
+        indices_B: int64, position of each photo in the loader's records.
+        pixels_BHWC: uint8 RGB, or None when `features_B` stands in for the photos.
+        features_B: (B, …) float, the frozen part of the vision tower's output from the cache, or None.
+        labels_B: int64 class index.
+        notes: the grower's note for each photo, or None where there is none.
+        note_labels_B: int64, the class that each note is about; -1 where there is none.
+        caption_ids_BT: int64, prompt + text + end, padded with 0; all padding where a class has no text.
+        weights_B: float32, 1 for a photo, 0 for the padding that keeps the last batch's shape.
+    """
+
+    indices_B: Tensor
+    pixels_BHWC: Tensor | None
+    features_B: Tensor | None
+    labels_B: Tensor
+    notes: tuple[str | None, ...]
+    note_labels_B: Tensor
+    caption_ids_BT: Tensor
+    weights_B: Tensor
+
+    def __len__(self) -> int:
+        return self.labels_B.shape[0]
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch with its tensors on `device`."""
+
+        def move(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.to(device, non_blocking=True)
+
+        return Batch(
+            indices_B=self.indices_B,
+            pixels_BHWC=move(self.pixels_BHWC),
+            features_B=move(self.features_B),
+            labels_B=self.labels_B.to(device, non_blocking=True),
+            notes=self.notes,
+            note_labels_B=self.note_labels_B.to(device, non_blocking=True),
+            caption_ids_BT=self.caption_ids_BT.to(device, non_blocking=True),
+            weights_B=self.weights_B.to(device, non_blocking=True),
+        )
+
+    def pin_memory(self) -> Batch:
+        """Return the batch in page-locked memory; DataLoader calls this when asked to pin."""
+
+        def pin(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.pin_memory()
+
+        return Batch(
+            indices_B=self.indices_B,
+            pixels_BHWC=pin(self.pixels_BHWC),
+            features_B=pin(self.features_B),
+            labels_B=self.labels_B.pin_memory(),
+            notes=self.notes,
+            note_labels_B=self.note_labels_B.pin_memory(),
+            caption_ids_BT=self.caption_ids_BT.pin_memory(),
+            weights_B=self.weights_B.pin_memory(),
+        )

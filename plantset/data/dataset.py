@@ -1,0 +1,96 @@
+"""Photos from disk, decoded by `core.photo` and cut by `data.geometry`, as keys ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from plantset.core.photo import decode_photo
+from plantset.core.preprocess import PreprocessConfig
+from plantset.core.records import Record
+from plantset.data.batch import Batch
+from plantset.data.examples import Examples
+from plantset.data.geometry import Pixels, augment_photo, fit_photo
+from plantset.data.sampler import Key
+
+_VIEW_STREAM = 0
+
+
+class PhotoReader:
+    """Read one photo as a model input; picklable, so that worker processes can have it.
+
+    Args:
+        augment: a random view seeded by (seed, epoch, index), instead of the one fixed view.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], preprocess: PreprocessConfig, *, augment: bool = False, seed: int = 0
+    ) -> None:
+        self._paths = paths
+        self._preprocess = preprocess
+        self._augment = augment
+        self._seed = seed
+
+    def read(self, key: Key) -> Pixels:
+        """Return (S, S, 3) uint8.
+
+        Raises:
+            PhotoError: the file is missing, broken or no photo; nothing stands in for it.
+        """
+        pixels = decode_photo(self._paths[key.index]).pixels
+        if not self._augment:
+            return fit_photo(pixels, self._preprocess)
+        rng = np.random.default_rng([self._seed, _VIEW_STREAM, key.epoch, key.index])
+        return augment_photo(pixels, self._preprocess, rng)
+
+
+class PhotoDataset(Dataset[tuple[Key, Pixels]]):
+    """Key -> (key, view): what DataLoader's workers run."""
+
+    def __init__(self, reader: PhotoReader) -> None:
+        self._reader = reader
+
+    def __getitem__(self, key: Key) -> tuple[Key, Pixels]:
+        return key, self._reader.read(key)
+
+
+class BatchMaker:
+    """Collate (key, view) pairs with what `Examples` has for them."""
+
+    def __init__(self, examples: Examples) -> None:
+        self._examples = examples
+
+    def __call__(self, items: Sequence[tuple[Key, Pixels]]) -> Batch:
+        """Collate what DataLoader's workers read."""
+        keys = [key for key, _ in items]
+        pixels = torch.from_numpy(np.stack([view for _, view in items]))
+        return self.make(keys, pixels_BHWC=pixels)
+
+    def make(
+        self, keys: Sequence[Key], *, pixels_BHWC: Tensor | None = None, features_B: Tensor | None = None
+    ) -> Batch:
+        """Return the batch of these keys around pixels or cached features."""
+        indices = np.array([key.index for key in keys], dtype=np.int64)
+        notes = [self._examples.note(key) for key in keys]
+        captions: NDArray[np.int64] = np.stack([self._examples.caption(key) for key in keys])
+        return Batch(
+            indices_B=torch.from_numpy(indices),
+            pixels_BHWC=pixels_BHWC,
+            features_B=features_B,
+            labels_B=torch.from_numpy(self._examples.labels_N[indices]),
+            notes=tuple(note for note, _ in notes),
+            note_labels_B=torch.tensor([label for _, label in notes]),
+            caption_ids_BT=torch.from_numpy(captions),
+            weights_B=torch.tensor([0.0 if key.is_padding else 1.0 for key in keys]),
+        )
+
+
+def photo_paths(records: Sequence[Record], images_dir: Path) -> list[Path]:
+    """Return where each record's photo lies."""
+    return [images_dir / record.image_path for record in records]

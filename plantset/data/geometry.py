@@ -1,0 +1,79 @@
+"""Photo -> square uint8 input: one geometry for evaluation and inference, one random for training.
+
+Colour is kept as it is: disease is colour. Only light changes a little (gain and contrast of the whole photo).
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from plantset.core.preprocess import PreprocessConfig
+
+Pixels = NDArray[np.uint8]
+
+_ENLARGE = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
+_MIN_AREA_RATIO = 0.35  # a leaf's lesion must stay in view: ImageNet's usual 0.08 often crops it away
+_ASPECT_RANGE = (3 / 4, 4 / 3)
+_LIGHT_RANGE = (0.8, 1.2)
+_CROP_TRIES = 10
+
+
+def fit_photo(pixels_HWC: Pixels, preprocess: PreprocessConfig) -> Pixels:
+    """Return the (S, S, 3) view that evaluation, inference and export see: resize, then centre crop.
+
+    Args:
+        pixels_HWC: uint8 RGB of any size.
+    """
+    side = preprocess.image_size_px
+    height, width = pixels_HWC.shape[:2]
+    scale = side / preprocess.crop_ratio / min(height, width)
+    resized = _resize(
+        pixels_HWC, max(side, round(width * scale)), max(side, round(height * scale)), preprocess.interpolation
+    )
+    top, left = (resized.shape[0] - side) // 2, (resized.shape[1] - side) // 2
+    return np.ascontiguousarray(resized[top : top + side, left : left + side])
+
+
+def augment_photo(pixels_HWC: Pixels, preprocess: PreprocessConfig, rng: np.random.Generator) -> Pixels:
+    """Return a random (S, S, 3) view: crop of 35 to 100 % of the area, one of the 8 orientations, light ± 20 %."""
+    side = preprocess.image_size_px
+    top, left, height, width = _random_window(pixels_HWC.shape[0], pixels_HWC.shape[1], rng)
+    view = _resize(pixels_HWC[top : top + height, left : left + width], side, side, preprocess.interpolation)
+    flip_x, flip_y, transpose = rng.integers(0, 2, size=3)
+    view = view[:, ::-1] if flip_x else view
+    view = view[::-1] if flip_y else view
+    view = view.transpose(1, 0, 2) if transpose else view
+    return _change_light(np.ascontiguousarray(view), rng)
+
+
+def _random_window(height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """Draw (top, left, height, width); after ten windows that do not fit, the centre square (torchvision's rule)."""
+    for _ in range(_CROP_TRIES):
+        area = height * width * rng.uniform(_MIN_AREA_RATIO, 1.0)
+        aspect = math.exp(rng.uniform(*np.log(_ASPECT_RANGE)))
+        crop_width, crop_height = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < crop_width <= width and 0 < crop_height <= height:
+            top = int(rng.integers(0, height - crop_height + 1))
+            left = int(rng.integers(0, width - crop_width + 1))
+            return top, left, crop_height, crop_width
+    side = min(height, width)
+    return (height - side) // 2, (width - side) // 2, side, side
+
+
+def _resize(pixels_HWC: Pixels, width: int, height: int, interpolation: str) -> Pixels:
+    shrinking = width < pixels_HWC.shape[1] and height < pixels_HWC.shape[0]
+    method = cv2.INTER_AREA if shrinking else _ENLARGE[interpolation]  # area: no aliasing when shrinking
+    return np.asarray(cv2.resize(pixels_HWC, (width, height), interpolation=method), dtype=np.uint8)
+
+
+def _change_light(pixels_HWC: Pixels, rng: np.random.Generator) -> Pixels:
+    """Scale contrast around the photo's mean and then brightness, by one 256-entry table."""
+    gain, contrast = rng.uniform(*_LIGHT_RANGE, size=2)
+    mean = float(pixels_HWC.mean())
+    levels = (np.arange(256) - mean) * contrast + mean * gain
+    table = np.clip(np.round(levels), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(pixels_HWC, table), dtype=np.uint8)

@@ -1,0 +1,287 @@
+"""Manifest -> loaders: the data side of training and evaluation in one object."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from plantset.core.errors import ConfigError, DataError
+from plantset.core.language import tr
+from plantset.core.preprocess import PreprocessConfig
+from plantset.core.records import Record, Split, class_names, find_images_dir, read_meta, read_records
+from plantset.core.vocabulary import Vocabulary
+from plantset.data.batch import Batch
+from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoReader, photo_paths
+from plantset.data.examples import Examples, NotePolicy, caption_targets
+from plantset.data.sampler import EpochSampler
+
+IMAGENET_PREPROCESS = PreprocessConfig(
+    image_size_px=224,
+    crop_ratio=0.875,
+    interpolation="bicubic",
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+)
+
+
+@dataclass(frozen=True)
+class LoaderSettings:
+    """How batches are read: nothing here changes what is in them."""
+
+    batch_size: int = 32
+    num_workers: int = 2
+    pin_memory: bool = False
+
+
+@dataclass(frozen=True)
+class DataModule:
+    """The photos of a manifest as train, val and test loaders of `Batch`.
+
+    Attributes:
+        records: every photo of the manifest.
+        class_names: class ids in index order, over all splits.
+        vocabulary: of the caption targets; None when no record has a text.
+        text_length: tokens of a caption row.
+        augment: random views in training.
+    """
+
+    records: tuple[Record, ...]
+    images_dir: Path
+    class_names: tuple[str, ...]
+    preprocess: PreprocessConfig
+    vocabulary: Vocabulary | None
+    text_length: int
+    augment: bool
+    notes: NotePolicy | None
+    loader: LoaderSettings
+    seed: int
+
+    @property
+    def num_classes(self) -> int:
+        """Return how many classes the manifest has."""
+        return len(self.class_names)
+
+    def split(self, split: Split) -> tuple[Record, ...]:
+        """Return the records of one split, in manifest order.
+
+        Raises:
+            DataError: the split is empty.
+        """
+        chosen = tuple(record for record in self.records if record.split == split)
+        if not chosen:
+            counts = Counter(record.split for record in self.records)
+            raise DataError(
+                tr(f"the manifest has no {split} photo", f"le manifeste n'a aucune photo {split}"),
+                tr(
+                    f"it has {dict(counts)}; make the split: plantset clean --val-ratio 0.15 --test-ratio 0.15",
+                    f"il a {dict(counts)} ; faites la partition : plantset clean --val-ratio 0.15 --test-ratio 0.15",
+                ),
+            )
+        return chosen
+
+    @cached_property
+    def class_counts(self) -> NDArray[np.int64]:
+        """Training photos per class, (C,)."""
+        index = {name: position for position, name in enumerate(self.class_names)}
+        labels = [index[record.class_id] for record in self.split("train")]
+        return np.bincount(labels, minlength=self.num_classes)
+
+    def examples(self, records: Sequence[Record], *, training: bool) -> Examples:
+        """Return labels, notes (in training only) and caption targets of these records."""
+        return Examples(
+            records,
+            self.class_names,
+            vocabulary=self.vocabulary,
+            caption_length=self.text_length,
+            notes=self.notes if training else None,
+            seed=self.seed,
+        )
+
+    def reader(self, records: Sequence[Record], *, augment: bool) -> PhotoReader:
+        """Return what reads these records' photos."""
+        return PhotoReader(photo_paths(records, self.images_dir), self.preprocess, augment=augment, seed=self.seed)
+
+    def train_dataloader(self, *, epoch: int = 0, start_batch: int = 0) -> DataLoader[Batch]:
+        """Return one epoch of shuffled, augmented training batches."""
+        records = self.split("train")
+        sampler = EpochSampler(
+            len(records), self.loader.batch_size, seed=self.seed, epoch=epoch, start_batch=start_batch
+        )
+        return self._loader(records, sampler, augment=self.augment, training=True)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Return the validation photos in manifest order, not augmented, without notes."""
+        return self._ordered("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Return the test photos in manifest order, not augmented, without notes."""
+        return self._ordered("test")
+
+    def _ordered(self, split: Split) -> DataLoader[Batch]:
+        records = self.split(split)
+        sampler = EpochSampler(len(records), self.loader.batch_size, seed=self.seed, shuffle=False)
+        return self._loader(records, sampler, augment=False, training=False)
+
+    def _loader(
+        self, records: Sequence[Record], sampler: EpochSampler, *, augment: bool, training: bool
+    ) -> DataLoader[Batch]:
+        return make_loader(
+            self.reader(records, augment=augment),
+            sampler,
+            BatchMaker(self.examples(records, training=training)),
+            self.loader,
+        )
+
+
+def create_data_module(
+    jsonl_file: str | Path,
+    root_dir: str | Path | None = None,
+    batch_size: int = 32,
+    image_size: int = 224,
+    text_length: int = 128,
+    augment: bool = True,
+    num_workers: int = 2,
+    pin_memory: bool = False,
+    *,
+    preprocess: PreprocessConfig | None = None,
+    notes: bool = True,
+    seed: int = 0,
+) -> DataModule:
+    """Read a manifest and return its loaders.
+
+    Args:
+        jsonl_file: what `map` wrote, or any JSONL with image_path, label, split and text.
+        root_dir: the images folder; by default the one that the manifest names.
+        batch_size: photos in a batch; the last one of an epoch is padded with photos of weight 0.
+        image_size: side of the square input in pixels.
+        text_length: tokens of a caption target.
+        augment: random crops, orientations and light in training.
+        num_workers: processes that decode photos; 0 decodes in this one.
+        pin_memory: page-locked batches, for a GPU.
+        preprocess: the backbone's own geometry; by default ImageNet's at `image_size`.
+        notes: give half of the training photos a grower's note.
+
+    Raises:
+        DataError: the manifest or its photos cannot be read.
+        ConfigError: a number is out of range.
+    """
+    for name, value in (("batch_size", batch_size), ("image_size", image_size), ("text_length", text_length)):
+        if value < 1:
+            raise ConfigError(
+                tr(f"{name} is {value}", f"{name} vaut {value}"), tr("give at least 1", "donnez au moins 1")
+            )
+    path = Path(jsonl_file)
+    records = read_records(path)
+    images_dir = find_images_dir(path, records, Path(root_dir) if root_dir is not None else None)
+    if preprocess is None:
+        preprocess = _resized(IMAGENET_PREPROCESS, image_size)
+    return DataModule(
+        records=tuple(records),
+        images_dir=images_dir,
+        class_names=_classes_of(path, records),
+        preprocess=preprocess,
+        vocabulary=train_vocabulary(records),
+        text_length=text_length,
+        augment=augment,
+        notes=NotePolicy() if notes else None,
+        loader=LoaderSettings(batch_size, num_workers, pin_memory),
+        seed=seed,
+    )
+
+
+def make_loader(
+    reader: PhotoReader, sampler: EpochSampler, collate: BatchMaker, settings: LoaderSettings
+) -> DataLoader[Batch]:
+    """Return a DataLoader whose batches do not depend on the number of workers."""
+    workers = settings.num_workers
+    return DataLoader(
+        PhotoDataset(reader),  # type: ignore[arg-type]  # torch types a loader by the dataset's items, not by collate
+        batch_sampler=sampler,
+        collate_fn=collate,
+        num_workers=workers,
+        pin_memory=settings.pin_memory,
+        multiprocessing_context="spawn" if workers else None,  # the same on Linux, macOS and Windows
+        prefetch_factor=4 if workers else None,
+    )
+
+
+def photo_batches(
+    records: Sequence[Record],
+    images_dir: Path,
+    preprocess: PreprocessConfig,
+    batch_size: int,
+    num_workers: int = 0,
+) -> Iterator[tuple[list[Record], Tensor]]:
+    """Yield (records, uint8 BHWC) in order, the last batch as short as it is: for evaluation and inference."""
+    settings = LoaderSettings(batch_size, num_workers)
+    sampler = EpochSampler(len(records), batch_size, seed=0, shuffle=False)
+    examples = Examples(
+        records, sorted({r.class_id for r in records}), vocabulary=None, caption_length=1, notes=None, seed=0
+    )
+    reader = PhotoReader(photo_paths(records, images_dir), preprocess)
+    for batch in make_loader(reader, sampler, BatchMaker(examples), settings):
+        real = int(batch.weights_B.sum())
+        assert batch.pixels_BHWC is not None
+        yield [records[int(index)] for index in batch.indices_B[:real]], batch.pixels_BHWC[:real]
+
+
+def train_vocabulary(records: Sequence[Record]) -> Vocabulary | None:
+    """Learn the captioner's vocabulary from the training targets; None when no training photo has a text."""
+    targets = [caption_targets(record) for record in records if record.split == "train"]
+    languages = sorted({language for target in targets for language in target})
+    if not languages:
+        return None
+    return Vocabulary.train((text for target in targets for text in target.values()), languages=languages)
+
+
+def split_val_in_two(records: Sequence[Record], *, seed: int) -> tuple[list[int], list[int]]:
+    """Split positions of val records into (selection, calibration), groups kept whole, classes balanced.
+
+    Selection and early stopping see one half, temperature and thresholds are fitted on the other (DESIGN §4).
+    """
+    by_class: dict[str, dict[str, list[int]]] = {}
+    seen: dict[str, str] = {}
+    for position, record in enumerate(records):
+        group = record.group or f"photo:{record.image_path}"
+        home = seen.setdefault(group, record.class_id)  # a group over two classes stays whole, with its first class
+        by_class.setdefault(home, {}).setdefault(group, []).append(position)
+    halves: tuple[list[int], list[int]] = ([], [])
+    rng = np.random.default_rng([seed, 7])
+    turn = 0
+    for _, groups in sorted(by_class.items()):
+        names = sorted(groups)
+        rng.shuffle(names)
+        for name in names:
+            halves[turn % 2].extend(groups[name])
+            turn += 1  # carried over from class to class: odd classes do not all favour one half
+    return sorted(halves[0]), sorted(halves[1])
+
+
+def _classes_of(path: Path, records: Sequence[Record]) -> tuple[str, ...]:
+    """Return the class ids in index order; the sidecar's list must agree with the records."""
+    found = class_names(records)
+    meta = read_meta(path)
+    if meta is not None and set(meta.classes) != set(found):
+        missing = sorted(set(found) ^ set(meta.classes))[:5]
+        raise DataError(
+            tr(
+                f"{path} and its .meta.json disagree about the classes: {', '.join(missing)}",
+                f"{path} et son .meta.json ne s'accordent pas sur les classes : {', '.join(missing)}",
+            ),
+            tr("make both anew: plantset map", "refaites les deux : plantset map"),
+        )
+    return found
+
+
+def _resized(preprocess: PreprocessConfig, image_size_px: int) -> PreprocessConfig:
+    from dataclasses import replace
+
+    return replace(preprocess, image_size_px=image_size_px)

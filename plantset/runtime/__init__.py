@@ -1,0 +1,1 @@
+"""The only layer that knows devices, precision and checkpoints on disk."""

@@ -1,0 +1,100 @@
+"""One process on one CPU or one GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from plantset.core.errors import DeviceError
+from plantset.core.language import tr
+from plantset.runtime.precision import Precision, mixed_precision_for
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class LocalStrategy:
+    """Train in this process (see `runtime.strategy.Strategy`)."""
+
+    def __init__(self, device: torch.device, precision: Precision = "fp32") -> None:
+        self.device = device
+        self.precision = precision
+        self.rank = 0
+        self.world_size = 1
+        self._scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+
+    def prepare(self, model: nn.Module) -> nn.Module:
+        """Move the model to the device."""
+        return model.to(self.device)
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Return autocast in this precision; nothing for fp32."""
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=_DTYPES[self.precision])
+
+    def backward(self, loss: Tensor) -> None:
+        """Back-propagate, scaled when fp16 needs it."""
+        self._scaler.scale(loss).backward()
+
+    def step(self, optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], max_norm: float) -> None:
+        """Clip after unscaling, then update; a step with infinite fp16 gradients is skipped by the scaler."""
+        if max_norm > 0:
+            self._scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(list(parameters), max_norm)
+        self._scaler.step(optimizer)
+        self._scaler.update()
+        optimizer.zero_grad(set_to_none=True)
+
+    def fetch(self, metrics: Mapping[str, Tensor]) -> dict[str, float]:
+        """Bring the scalars to the host in one transfer."""
+        if not metrics:
+            return {}
+        values = torch.stack([value.detach().float() for value in metrics.values()]).tolist()
+        return dict(zip(metrics, values, strict=True))
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the random states and the loss scale."""
+        state = {"cpu_rng": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
+        if self._scaler.is_enabled():
+            state["loss_scale"] = torch.tensor(self._scaler.get_scale())
+        return state
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take back the random states and the loss scale."""
+        torch.set_rng_state(state["cpu_rng"].cpu())
+        if self.device.type == "cuda" and "cuda_rng" in state:
+            torch.cuda.set_rng_state(state["cuda_rng"].cpu(), self.device)
+        if self._scaler.is_enabled() and "loss_scale" in state:
+            self._scaler.update(float(state["loss_scale"]))
+
+
+def find_device(name: DeviceName) -> torch.device:
+    """Return the device that was asked for; `auto` is a GPU when there is one, else the CPU.
+
+    Raises:
+        DeviceError: cuda was asked for and is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DeviceError(
+            tr("no CUDA device is there", "aucun périphérique CUDA n'est présent"),
+            tr(
+                "use --device cpu, or install a CUDA build of torch and the driver",
+                "utilisez --device cpu, ou installez une version CUDA de torch et le pilote",
+            ),
+        )
+    return torch.device(name)
+
+
+def local_strategy(device: DeviceName, *, mixed_precision: bool) -> LocalStrategy:
+    """Return the strategy for a device, in the mixed precision that it does well if that is asked for."""
+    found = find_device(device)
+    return LocalStrategy(found, mixed_precision_for(found) if mixed_precision else "fp32")

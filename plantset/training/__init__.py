@@ -1,0 +1,1 @@
+"""A config becomes a trained checkpoint: `run.train -> loop.fit -> step`."""

@@ -1,0 +1,225 @@
+"""The settings of `plantset train`, each defined once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from plantset.core.options import option
+from plantset.models.config import PACKAGED_TEXT, PACKAGED_VISION
+from plantset.models.presets import Preset
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train a model on a multimodal manifest; leaves best_model.pth and last_model.pth in the checkpoint folder."""
+
+    jsonl_file: Path = option(en="the manifest that `plantset map` wrote", fr="le manifeste écrit par `plantset map`")
+    root_dir: Path | None = option(
+        None,
+        en="folder of the images; by default the one that the manifest names",
+        fr="dossier des images ; par défaut celui que nomme le manifeste",
+    )
+    num_classes: int | None = option(
+        None,
+        en="a check: training stops if the manifest has another number of classes",
+        fr="une vérification : l'entraînement s'arrête si le manifeste a un autre nombre de classes",
+    )
+    checkpoint_dir: Path = option(
+        Path("checkpoints"), en="where the checkpoints go", fr="où vont les points de contrôle"
+    )
+    preset: Preset = option(
+        "cross-attention", en="which parts the model is made of", fr="de quelles parties le modèle est fait"
+    )
+    vision_backbone: str = option(
+        PACKAGED_VISION,
+        en="any timm model (resnet50, efficientnet_b4, vit_base_patch16_224…), or timm-packaged:tf_efficientnet_lite0,"
+        " whose weights need no download",
+        fr="n'importe quel modèle timm (resnet50, efficientnet_b4, vit_base_patch16_224…), ou"
+        " timm-packaged:tf_efficientnet_lite0, dont les poids n'ont pas à être téléchargés",
+    )
+    text_model: str = option(
+        PACKAGED_TEXT,
+        en="any Hugging Face encoder or decoder (bert-base-uncased, microsoft/DialoGPT-medium, a local folder…),"
+        " packaged:multilingual-e5-small, or none for a model without notes",
+        fr="n'importe quel encodeur ou décodeur Hugging Face (bert-base-uncased, microsoft/DialoGPT-medium, un dossier"
+        " local…), packaged:multilingual-e5-small, ou none pour un modèle sans notes",
+    )
+    pretrained: bool = option(
+        True,
+        en="start from pretrained towers; --no-pretrained starts from random weights",
+        fr="partir de tours pré-entraînées ; --no-pretrained part de poids aléatoires",
+    )
+    vision_weights: Path | None = option(
+        None,
+        en="a local file of weights for the vision backbone (.safetensors, .pth)",
+        fr="un fichier local de poids pour le réseau de vision (.safetensors, .pth)",
+    )
+    epochs: int = option(30, en="passes over the training photos", fr="passages sur les photos d'entraînement")
+    batch_size: int = option(32, en="photos in a step", fr="photos par pas")
+    learning_rate: float = option(
+        5e-4,
+        en="of the new parts, at the end of warm-up; usual: 1e-5 to 1e-3",
+        fr="des parties neuves, à la fin de l'échauffement ; usuel : 1e-5 à 1e-3",
+    )
+    vision_learning_rate_ratio: float = option(
+        0.5,
+        en="the vision tower's learning rate as a share of --learning-rate",
+        fr="taux d'apprentissage de la tour de vision, en part de --learning-rate",
+    )
+    weight_decay: float = option(
+        0.05,
+        en="decoupled weight decay, never on norms, biases and positions",
+        fr="décroissance des poids, jamais sur normalisations, biais et positions",
+    )
+    warmup_steps: int | None = option(
+        None,
+        en="steps of rising learning rate; by default 5 %% of all steps",
+        fr="pas d'échauffement du taux d'apprentissage ; par défaut 5 %% des pas",
+    )
+    label_smoothing: float = option(
+        0.1,
+        en="share of the target spread over all classes (0: none)",
+        fr="part de la cible répartie sur toutes les classes (0 : aucune)",
+    )
+    class_weights: bool = option(
+        False,
+        en="weigh rare classes up in the loss (scikit-learn's balanced weights)",
+        fr="peser davantage les classes rares dans la perte (poids équilibrés de scikit-learn)",
+    )
+    gradient_clip: float = option(
+        1.0, en="largest global gradient norm (0: no clipping)", fr="plus grande norme du gradient (0 : sans limite)"
+    )
+    mixed_precision: bool = option(
+        False,
+        en="compute in the 16-bit format that the device does well",
+        fr="calculer dans le format 16 bits que l'appareil fait bien",
+    )
+    gradient_checkpointing: bool = option(
+        False,
+        en="less memory for about a third more time",
+        fr="moins de mémoire pour environ un tiers de temps en plus",
+    )
+    freeze_vision: bool = option(
+        False,
+        en="keep the whole vision tower as it is; its tokens are then computed once and cached",
+        fr="garder toute la tour de vision telle quelle ; ses jetons sont alors calculés une fois et gardés",
+    )
+    freeze_stages: int = option(
+        0,
+        en="keep only the first stages of the vision tower as they are; their output is cached likewise",
+        fr="garder telles quelles seulement les premières étapes de la tour de vision ; leur sortie est gardée aussi",
+    )
+    freeze_text: bool = option(
+        True,
+        en="keep the text tower as it is; --no-freeze-text trains it too",
+        fr="garder la tour de texte telle quelle ; --no-freeze-text l'entraîne aussi",
+    )
+    cache_views: int = option(
+        4,
+        en="random views of each photo in the cache; more is better and takes more disk",
+        fr="vues aléatoires de chaque photo dans le cache ; plus il y en a, mieux c'est, et plus il faut de disque",
+    )
+    cache_dir: Path | None = option(
+        None,
+        en="where the cache lies; by default in the checkpoint folder",
+        fr="où est le cache ; par défaut dans le dossier des points de contrôle",
+    )
+    image_size: int | None = option(
+        None,
+        en="side of the square input in pixels; by default what the weights were trained with",
+        fr="côté de l'entrée carrée en pixels ; par défaut celui de l'entraînement des poids",
+    )
+    text_length: int = option(128, en="tokens of a description", fr="jetons d'une description")
+    note_length: int = option(48, en="tokens of a grower's note", fr="jetons de la note du cultivateur")
+    vision_dim: int | None = option(
+        None,
+        en="width after the vision tower (default: the preset's)",
+        fr="largeur après la tour de vision (défaut : celle du préréglage)",
+    )
+    text_dim: int | None = option(
+        None,
+        en="width after the text tower (default: the preset's)",
+        fr="largeur après la tour de texte (défaut : celle du préréglage)",
+    )
+    fusion_dim: int | None = option(
+        None,
+        en="width in which photo and note meet (default: the preset's)",
+        fr="largeur où photo et note se rencontrent (défaut : celle du préréglage)",
+    )
+    num_attention_heads: int | None = option(
+        None,
+        en="heads of each attention (default: the preset's, 8)",
+        fr="têtes de chaque attention (défaut : celles du préréglage, 8)",
+    )
+    num_attention_layers: int | None = option(
+        None, en="fusion layers (default: the preset's, 2)", fr="couches de fusion (défaut : celles du préréglage, 2)"
+    )
+    dropout: float | None = option(
+        None,
+        en="in fusion, captioner and classifier (default: the preset's)",
+        fr="dans la fusion, le rédacteur et le classifieur (défaut : celui du préréglage)",
+    )
+    caption_weight: float = option(
+        0.25,
+        en="weight of the description loss beside the classification loss; 0 builds no captioner",
+        fr="poids de la perte de description à côté de celle de classification ; 0 ne construit pas de rédacteur",
+    )
+    contrastive_weight: float = option(
+        0.2, en="weight of the photo–description loss", fr="poids de la perte photo–description"
+    )
+    matching_weight: float = option(
+        0.05,
+        en="weight of the “this note fits this photo” loss",
+        fr="poids de la perte « cette note va avec cette photo »",
+    )
+    language: Literal["fr", "en"] = option(
+        "fr",
+        en="language in which the model describes by default",
+        fr="langue dans laquelle le modèle décrit par défaut",
+    )
+    num_workers: int = option(
+        2,
+        en="processes that decode photos; 0 decodes in this one",
+        fr="processus qui décodent les photos ; 0 décode dans celui-ci",
+    )
+    device: Literal["auto", "cpu", "cuda"] = option("auto", en="where to train", fr="où entraîner")
+    num_threads: int | None = option(
+        None,
+        en="CPU threads of torch (default: torch's own choice)",
+        fr="fils d'exécution de torch (défaut : le choix de torch)",
+    )
+    seed: int = option(0, en="of everything random", fr="graine de tout ce qui est aléatoire")
+    log_dir: Path | None = option(
+        None,
+        en="TensorBoard logs; by default logs/ in the checkpoint folder",
+        fr="journaux TensorBoard ; par défaut logs/ dans le dossier des points de contrôle",
+    )
+    resume: str | None = option(
+        None,
+        en="go on from a last_model.pth, or `auto` for the one in the checkpoint folder when there is one",
+        fr="reprendre depuis un last_model.pth, ou `auto` pour celui du dossier des points de contrôle s'il existe",
+    )
+    init_checkpoint: Path | None = option(
+        None,
+        en="start from an earlier model's weights; classes are matched by their class_id",
+        fr="partir des poids d'un modèle antérieur ; les classes sont appariées par leur class_id",
+    )
+    save_every: int = option(
+        0,
+        en="also keep the state of every Nth epoch as epoch_NNN.pth (0: only best and last)",
+        fr="garder aussi l'état toutes les N époques, epoch_NNN.pth (0 : seulement best et last)",
+    )
+    early_stopping: int = option(
+        0,
+        en="stop after this many epochs without a better macro-F1 on the selection half of val (0: never)",
+        fr="arrêter après tant d'époques sans meilleur macro-F1 sur la moitié de sélection de val (0 : jamais)",
+    )
+
+
+@dataclass(frozen=True)
+class TpuTrainConfig(TrainConfig):
+    """Train on a TPU: the flags of `plantset train` and the number of cores."""
+
+    tpu_cores: int = option(8, en="TPU cores to use", fr="cœurs TPU à utiliser")
