@@ -1,0 +1,1 @@
+"""Pretrained towers: photos or texts become tokens and vectors."""

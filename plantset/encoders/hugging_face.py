@@ -1,0 +1,155 @@
+"""Text models by their Hugging Face name or from a folder that `save_pretrained` wrote."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from plantset.core.errors import CheckpointError, ConfigError
+from plantset.core.language import tr
+from plantset.encoders.hub import hub_answers, unreachable
+from plantset.encoders.text import NoteTokenizer
+
+PACKAGED_EXAMPLE = "packaged:multilingual-e5-small"
+_E5_NAME = re.compile(r"(^|[/\-_])e5[-_]", re.IGNORECASE)
+_FAMILIAR = (
+    "microsoft/DialoGPT-medium",
+    "microsoft/DialoGPT-small",
+    "microsoft/DialoGPT-large",
+    "bert-base-multilingual-cased",
+    "FacebookAI/roberta-base",
+    "FacebookAI/xlm-roberta-base",
+    "almanach/camembert-base",
+    "intfloat/multilingual-e5-small",
+    "intfloat/multilingual-e5-base",
+    "microsoft/mdeberta-v3-base",
+    "openai-community/gpt2",
+    "HuggingFaceTB/SmolLM2-135M",
+    "Qwen/Qwen2.5-0.5B",
+    "meta-llama/Llama-3.2-1B",
+    PACKAGED_EXAMPLE,
+)
+
+
+def load_text_model(name: str, *, pretrained: bool) -> tuple[nn.Module, NoteTokenizer]:
+    """Build the model and its tokenizer.
+
+    Args:
+        name: hub name or local folder.
+        pretrained: False draws random weights; config and tokenizer are still read.
+
+    Raises:
+        ConfigError: unknown name, unreachable hub, or a model that gives no token states.
+        CheckpointError: the weights are incomplete.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    local_only = Path(name).is_dir() or not hub_answers()
+    try:
+        config = AutoConfig.from_pretrained(name, local_files_only=local_only)
+        _check_kind(name, config)
+        fast = AutoTokenizer.from_pretrained(name, local_files_only=local_only)
+        model = _load_weights(name, config, local_only=local_only) if pretrained else model_from_config(config)
+    except (OSError, ValueError) as error:
+        raise _cannot_load(name, error, local_only=local_only) from error
+    return model, _wrap(name, fast)
+
+
+def model_from_config(config: Any) -> nn.Module:
+    """Build a model with random weights from a config, or from its dict."""
+    from transformers import CONFIG_MAPPING, AutoModel
+
+    if isinstance(config, dict):
+        values = {key: value for key, value in config.items() if key != "model_type"}
+        config = CONFIG_MAPPING[config["model_type"]].from_dict(values)
+    model: nn.Module = AutoModel.from_config(config, dtype=torch.float32)
+    return model
+
+
+def is_causal(config: Any) -> bool:
+    """Tell whether a state of this model sees only the tokens before it."""
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
+
+    if getattr(config, "is_decoder", False):
+        return True
+    kind = config.model_type
+    return kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+
+def _check_kind(name: str, config: Any) -> None:
+    if not getattr(config, "is_encoder_decoder", False) and hasattr(config, "hidden_size"):
+        return
+    raise ConfigError(
+        tr(
+            f"{name} is a {config.model_type} model, neither a text encoder nor a decoder-only model",
+            f"{name} est un modèle {config.model_type}, ni encodeur de texte ni décodeur seul",
+        ),
+        tr(
+            "choose BERT, RoBERTa, E5, DeBERTa, CamemBERT, GPT-2, LLaMA, Qwen or the like for --text-model",
+            "choisissez BERT, RoBERTa, E5, DeBERTa, CamemBERT, GPT-2, LLaMA, Qwen ou semblable pour --text-model",
+        ),
+    )
+
+
+def _load_weights(name: str, config: Any, *, local_only: bool) -> nn.Module:
+    from transformers import AutoModel
+
+    model, info = AutoModel.from_pretrained(
+        name, config=config, local_files_only=local_only, dtype=torch.float32, output_loading_info=True
+    )
+    # The pooler is never used and many released encoders lack it; anything else that is missing would be random.
+    missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
+    if missing:
+        raise CheckpointError(
+            tr(
+                f"the weights of {name} lack {len(missing)} tensors, among them {missing[0]}",
+                f"il manque {len(missing)} tenseurs aux poids de {name}, dont {missing[0]}",
+            ),
+            tr(
+                "save the whole model again with save_pretrained, or choose another",
+                "enregistrez de nouveau le modèle entier avec save_pretrained, ou choisissez-en un autre",
+            ),
+        )
+    return model  # type: ignore[no-any-return]
+
+
+def _wrap(name: str, fast: Any) -> NoteTokenizer:
+    backend = getattr(fast, "backend_tokenizer", None)
+    if backend is None:
+        raise ConfigError(
+            tr(f"{name} has no fast tokenizer", f"{name} n'a pas de tokeniseur rapide"),
+            tr(
+                "save one beside the model (tokenizer.json), or choose another --text-model",
+                "enregistrez-en un avec le modèle (tokenizer.json), ou choisissez un autre --text-model",
+            ),
+        )
+    # GPT-2 and LLaMA have no padding token: any id will do where the mask says that there is nothing.
+    candidates = (fast.pad_token_id, fast.eos_token_id, fast.bos_token_id, 0)
+    pad_id = next(candidate for candidate in candidates if candidate is not None)
+    return NoteTokenizer(backend, int(pad_id), "passage: " if _E5_NAME.search(Path(name).as_posix()) else "")
+
+
+def _cannot_load(name: str, error: Exception, *, local_only: bool) -> ConfigError:
+    folder = tr(
+        "give --text-model the folder of a model saved by save_pretrained",
+        "donnez à --text-model le dossier d'un modèle enregistré par save_pretrained",
+    )
+    if local_only and not Path(name).is_dir():
+        return unreachable(name, packaged=PACKAGED_EXAMPLE, local=folder)
+    near = difflib.get_close_matches(name, _FAMILIAR, n=3, cutoff=0.5)
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return ConfigError(
+        tr(f"cannot load the text model {name}: {first}", f"impossible de charger le modèle de texte {name} : {first}"),
+        tr(
+            f"did you mean {', '.join(near) or PACKAGED_EXAMPLE}? Or {folder}",
+            f"vouliez-vous {', '.join(near) or PACKAGED_EXAMPLE} ? Ou {folder}",
+        ),
+    )

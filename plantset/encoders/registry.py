@@ -1,0 +1,197 @@
+"""A name becomes a tower: packaged weights, timm, Hugging Face, or what a checkpoint remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from plantset.core.errors import CheckpointError, ConfigError
+from plantset.core.language import tr
+from plantset.core.preprocess import PreprocessConfig
+from plantset.encoders import hugging_face, packaged_e5, packaged_efficientnet, timm_models
+from plantset.encoders.packages import PackagedFile
+from plantset.encoders.text import NoteTokenizer, TextEncoder
+from plantset.encoders.vision import VisionEncoder, preprocess_of
+
+PACKAGED_VISION = "timm-packaged:tf_efficientnet_lite0"
+PACKAGED_TEXT = "packaged:multilingual-e5-small"
+
+_PACKAGED: Mapping[str, PackagedFile] = {
+    PACKAGED_VISION: packaged_efficientnet.WEIGHTS,
+    PACKAGED_TEXT: packaged_e5.WEIGHTS,
+}
+
+
+def build_vision_encoder(
+    name: str, *, pretrained: bool = True, weights_path: Path | None = None, image_size_px: int | None = None
+) -> VisionEncoder:
+    """Build a vision tower.
+
+    Args:
+        name: `timm-packaged:tf_efficientnet_lite0` (installed with Plantset) or any timm name such as `resnet50`.
+        pretrained: False draws random weights and needs no network.
+        weights_path: a local file of weights of the same architecture, used instead of the hub's.
+        image_size_px: side of the photos instead of the weights' own; a transformer's positions are interpolated.
+
+    Raises:
+        ConfigError: unknown name, weights that cannot be had, or a size that the backbone does not take.
+        CheckpointError: the packaged weights or the file are missing, damaged or of another network.
+    """
+    is_packaged = _check_prefix(name, "timm-packaged:", PACKAGED_VISION)
+    architecture = packaged_efficientnet.ARCHITECTURE if is_packaged else name
+    fingerprint = None
+    if pretrained and weights_path is None and not is_packaged:
+        model = timm_models.create_pretrained(architecture, image_size_px=image_size_px)
+    else:
+        model = timm_models.create_backbone(architecture, image_size_px=image_size_px)
+    if pretrained and weights_path is not None:
+        timm_models.load_file(model, weights_path)
+    elif pretrained and is_packaged:
+        packaged_efficientnet.load_packaged_efficientnet(model)
+        fingerprint = packaged_fingerprint(name)
+    preprocess = preprocess_of(model, image_size_px)
+    return VisionEncoder(model, name=name, preprocess=preprocess, architecture=architecture, fingerprint=fingerprint)
+
+
+def build_text_encoder(name: str, *, pretrained: bool = True) -> TextEncoder:
+    """Build a text tower.
+
+    Args:
+        name: `packaged:multilingual-e5-small` (installed with Plantset), a Hugging Face name, or a folder that
+            `save_pretrained` wrote.
+        pretrained: False draws random weights; config and tokenizer are still read from the same place.
+
+    Raises:
+        ConfigError: unknown name, unreachable hub, or a model that gives no token states.
+        CheckpointError: the weights are missing, damaged or incomplete.
+    """
+    if _check_prefix(name, "packaged:", PACKAGED_TEXT):
+        return _packaged_text(name, load_weights=pretrained)
+    model, tokenizer = hugging_face.load_text_model(name, pretrained=pretrained)
+    return _text_encoder(model, tokenizer, name)
+
+
+def packaged_fingerprint(name: str) -> str:
+    """Return the identity (SHA-256) of the packaged weights of that name.
+
+    Raises:
+        ConfigError: no packaged weights have that name.
+        CheckpointError: the package is not installed.
+    """
+    if name not in _PACKAGED:
+        raise _unknown_packaged(name, ", ".join(_PACKAGED))
+    return _PACKAGED[name].fingerprint()
+
+
+def vision_architecture(encoder: VisionEncoder) -> dict[str, Any]:
+    """Describe a vision tower without its weights, as JSON-able values; see `build_vision_encoder_from`."""
+    return {
+        "name": encoder.name,
+        "architecture": encoder.architecture,
+        "preprocess": asdict(encoder.preprocess),
+        "fingerprint": encoder.fingerprint,
+    }
+
+
+def text_architecture(encoder: TextEncoder) -> dict[str, Any]:
+    """Describe a text tower without its weights, as JSON-able values; see `build_text_encoder_from`.
+
+    A packaged tower's vocabulary comes from its package again; all others carry their tokenizer along.
+    """
+    spec: dict[str, Any] = {"name": encoder.name, "fingerprint": encoder.fingerprint}
+    if encoder.name not in _PACKAGED:
+        spec |= {"config": encoder.model.config.to_dict(), "tokenizer": encoder.tokenizer.to_json()}
+    return spec
+
+
+def build_vision_encoder_from(spec: Mapping[str, Any], *, load_packaged: bool = True) -> VisionEncoder:
+    """Rebuild what `vision_architecture` described; needs no network.
+
+    Args:
+        spec: of `vision_architecture`.
+        load_packaged: load the weights where they were the packaged ones; False where the caller loads all weights.
+
+    Raises:
+        CheckpointError: the packaged weights are gone or other than they were.
+    """
+    values = dict(spec["preprocess"])
+    preprocess = PreprocessConfig(**values | {"mean": tuple(values["mean"]), "std": tuple(values["std"])})
+    model = timm_models.create_backbone(spec["architecture"], image_size_px=preprocess.image_size_px)
+    fingerprint = spec["fingerprint"] if load_packaged else None
+    if fingerprint is not None:
+        _check_fingerprint(spec["name"], fingerprint)
+        packaged_efficientnet.load_packaged_efficientnet(model)
+    return VisionEncoder(
+        model,
+        name=spec["name"],
+        preprocess=preprocess,
+        architecture=spec["architecture"],
+        fingerprint=fingerprint,
+    )
+
+
+def build_text_encoder_from(spec: Mapping[str, Any], *, load_packaged: bool = True) -> TextEncoder:
+    """Rebuild what `text_architecture` described; needs no network and no folder.
+
+    Args:
+        spec: of `text_architecture`.
+        load_packaged: load the weights where they were the packaged ones; False where the caller loads all weights.
+
+    Raises:
+        CheckpointError: the packaged weights are gone or other than they were.
+    """
+    name = spec["name"]
+    if name in _PACKAGED:
+        load_weights = load_packaged and spec["fingerprint"] is not None
+        if load_weights:
+            _check_fingerprint(name, spec["fingerprint"])
+        return _packaged_text(name, load_weights=load_weights)
+    model = hugging_face.model_from_config(dict(spec["config"]))
+    return _text_encoder(model, NoteTokenizer.from_json(spec["tokenizer"]), name)
+
+
+def _packaged_text(name: str, *, load_weights: bool) -> TextEncoder:
+    file = packaged_e5.open_e5()
+    model = packaged_e5.build_e5(file) if load_weights else hugging_face.model_from_config(packaged_e5.e5_config(file))
+    fingerprint = packaged_fingerprint(name) if load_weights else None
+    return TextEncoder(model, packaged_e5.e5_tokenizer(file), name=name, causal=False, fingerprint=fingerprint)
+
+
+def _text_encoder(model: nn.Module, tokenizer: NoteTokenizer, name: str) -> TextEncoder:
+    causal = hugging_face.is_causal(model.config)
+    return TextEncoder(model, tokenizer, name=name, causal=causal, fingerprint=None)
+
+
+def _check_prefix(name: str, prefix: str, only: str) -> bool:
+    if not name.startswith(prefix):
+        return False
+    if name != only:
+        raise _unknown_packaged(name, only)
+    return True
+
+
+def _check_fingerprint(name: str, expected: str) -> None:
+    if packaged_fingerprint(name) == expected:
+        return
+    package = _PACKAGED[name].package
+    raise CheckpointError(
+        tr(
+            f"the checkpoint was trained on other weights than the installed package {package} holds",
+            f"le modèle a été entraîné sur d'autres poids que ceux du paquet {package} installé",
+        ),
+        tr(
+            f"install the version of {package} that was used for training (constraints.txt pins it)",
+            f"installez la version de {package} de l'entraînement (constraints.txt la fixe)",
+        ),
+    )
+
+
+def _unknown_packaged(name: str, known: str) -> ConfigError:
+    return ConfigError(
+        tr(f"no packaged weights are called {name!r}", f"aucuns poids installés ne s'appellent {name!r}"),
+        tr(f"there is: {known}", f"il y a : {known}"),
+    )
