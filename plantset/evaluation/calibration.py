@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.optimize
 import scipy.special
 from numpy.typing import NDArray
+
+from plantset.models.decision import probabilities
 
 NEVER_ANSWER = 2.0  # a threshold that no probability reaches
 _LOG_TEMPERATURE_BOUNDS = (math.log(0.01), math.log(100.0))
@@ -46,7 +49,7 @@ class CalibrationScores:
     bins: tuple[ReliabilityBin, ...]
 
 
-def fit_temperature(logits_NC: NDArray[np.floating], labels_N: NDArray[np.int64]) -> float:
+def fit_temperature(logits_NC: NDArray[Any], labels_N: NDArray[np.int64]) -> float:
     """Return the temperature T whose softmax(logits / T) has the lowest NLL (Guo et al. 2017, arXiv 1706.04599, §4.2).
 
     Where every photo is right the NLL falls without end as T goes to 0; T is then chosen so that the mean confidence
@@ -69,13 +72,8 @@ def fit_temperature(logits_NC: NDArray[np.floating], labels_N: NDArray[np.int64]
     return math.exp(float(best.x))
 
 
-def apply_temperature(logits_NC: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
-    """Return softmax(logits / temperature) in float64."""
-    return np.asarray(scipy.special.softmax(logits_NC.astype(np.float64) / temperature, axis=1))
-
-
 def score_calibration(
-    logits_NC: NDArray[np.floating], labels_N: NDArray[np.int64], temperature: float, *, num_bins: int = 15
+    logits_NC: NDArray[Any], labels_N: NDArray[np.int64], temperature: float, *, num_bins: int = 15
 ) -> CalibrationScores:
     """Measure the probabilities that `temperature` gives.
 
@@ -83,7 +81,7 @@ def score_calibration(
     leaves nearly all photos in the last bin.
     """
     _check(logits_NC, labels_N)
-    probs = apply_temperature(logits_NC, temperature)
+    probs = probabilities(logits_NC, temperature)
     bins = bin_confidences(probs.max(axis=1), probs.argmax(axis=1) == labels_N, num_bins)
     truth = np.eye(probs.shape[1])[labels_N]
     return CalibrationScores(
@@ -105,7 +103,7 @@ def bin_confidences(
     )
 
 
-def confidence_threshold(probs_NC: NDArray[np.floating], labels_N: NDArray[np.int64], target_error: float) -> float:
+def confidence_threshold(probs_NC: NDArray[Any], labels_N: NDArray[np.int64], target_error: float) -> float:
     """Return the lowest threshold t such that, among photos whose top probability is >= t, errors are <= target.
 
     `NEVER_ANSWER` when not even the surest photos reach the target. It is the plug-in point of the risk-coverage
@@ -122,21 +120,24 @@ def confidence_threshold(probs_NC: NDArray[np.floating], labels_N: NDArray[np.in
     return float(sorted_confidence[reached[-1]]) if len(reached) else NEVER_ANSWER
 
 
-def conformal_quantile(probs_NC: NDArray[np.floating], labels_N: NDArray[np.int64], coverage: float = 0.9) -> float:
-    """Return q such that the set {c : 1 - p_c <= q} holds the true class with probability >= `coverage`.
+def conformal_quantile(probs_NC: NDArray[Any], labels_N: NDArray[np.int64], coverage: float = 0.9) -> float:
+    """Return q such that {c : the classes more probable than c weigh at most q} holds the true class often enough.
 
-    Split conformal prediction (Sadinle et al. 2019; Angelopoulos and Bates 2021, arXiv 2107.07511, §1): the
-    ceil((n + 1) coverage) / n empirical quantile of 1 - p_true; 1.0 (every class) when n is too small for it.
+    Split conformal prediction with adaptive sets (Romano et al. 2020, arXiv 2006.02544, without the random part;
+    Angelopoulos and Bates 2021, arXiv 2107.07511, §1): the ceil((n + 1) coverage) / n empirical quantile of the
+    probability above the true class. The most probable class is always in the set, the true one with probability
+    >= `coverage`; 1.0 (every class) when n is too small to promise that.
     """
     _check(probs_NC, labels_N)
-    scores = np.sort(1.0 - probs_NC[np.arange(len(labels_N)), labels_N])
+    true_N1 = np.take_along_axis(probs_NC, labels_N[:, None], axis=1)
+    scores = np.sort(np.where(probs_NC > true_N1, probs_NC, 0.0).sum(axis=1))
     rank = math.ceil((len(scores) + 1) * coverage)
     return float(scores[rank - 1]) if rank <= len(scores) else 1.0
 
 
-def _temperature_of_confidence(logits: NDArray[np.float64], wanted: float) -> float:
+def _temperature_of_confidence(logits: NDArray[Any], wanted: float) -> float:
     def excess(log_temperature: float) -> float:
-        return float(apply_temperature(logits, math.exp(log_temperature)).max(axis=1).mean()) - wanted
+        return float(probabilities(logits, math.exp(log_temperature)).max(axis=1).mean()) - wanted
 
     low, high = _LOG_TEMPERATURE_BOUNDS
     if excess(low) <= 0 or excess(high) >= 0:  # logits too close together or too far apart for the bounds

@@ -1,0 +1,246 @@
+"""What the numbers mean, in words, before any number is shown: what a grower may lean on and what nobody may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from plantset.core.language import message_language, tr
+from plantset.evaluation.intervals import Estimate
+from plantset.evaluation.results import EvaluationResults, split_title
+
+Tone = Literal["main", "good", "plain", "warning", "alarm"]
+
+FLIP_ALARM = 0.5  # a wrong note that overturns half of the right answers has taken the photo's place
+SMALL_NUM_GROUPS = 100
+WIDE_INTERVAL = 0.15
+FEW_PHOTOS_OF_A_CLASS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One finding; the tone says how it should be read."""
+
+    tone: Tone
+    text: str
+
+
+def write_verdict(results: EvaluationResults) -> tuple[Sentence, ...]:
+    """Return the findings in the language of messages: the answer first, then alarms, then the rest."""
+    main, *rest = [*_answers(results), *_sample(results), *_notes(results), *_trust(results), *_captions(results)]
+    return (main, *sorted(rest, key=lambda sentence: sentence.tone != "alarm"))
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Return 0.842 as "84.2%" or "84,2 %"."""
+    text = f"{100 * share:.{digits}f}"
+    return tr(f"{text}%", f"{text.replace('.', ',')}\u202f%")
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Return a number with the decimal mark of the language of messages."""
+    text = f"{value:.{digits}f}"
+    return text.replace(".", ",") if message_language() == "fr" else text
+
+
+def percent_with_interval(estimate: Estimate) -> str:
+    """Return "84.2% (79.0% to 88.1%)", or the value alone where there is no interval."""
+    if estimate.low is None or estimate.high is None:
+        return percent(estimate.value)
+    low, high = percent(estimate.low), percent(estimate.high)
+    return f"{percent(estimate.value)} ({low} {tr('to', 'à')} {high})"
+
+
+def _answers(results: EvaluationResults) -> Iterator[Sentence]:
+    scores = results.classification
+    n, leaves, classes = scores.num_photos, scores.num_groups, scores.num_classes_scored
+    yield Sentence(
+        "main",
+        tr(
+            f"From a photo alone, the model names the right class in {percent_with_interval(scores.accuracy)} of "
+            f"cases: {n} photos of {leaves} leaves, {classes} classes, {split_title(results.split)}.",
+            f"Sur photo seule, le modèle nomme la bonne classe dans {percent_with_interval(scores.accuracy)} des "
+            f"cas : {n} photos de {leaves} feuilles, {classes} classes, {split_title(results.split)}.",
+        ),
+    )
+    yield _meaning(1 - scores.accuracy.value)
+    commonest = max(score.support for score in scores.per_class) / n
+    yield Sentence(
+        "plain" if scores.accuracy.value > commonest else "alarm",
+        tr(
+            f"Always answering the commonest class would be right in {percent(commonest)} of cases.",
+            f"Répondre toujours la classe la plus fréquente serait juste dans {percent(commonest)} des cas.",
+        ),
+    )
+    if scores.right_crop_wrong_disease and scores.accuracy.value < 1 and scores.crop_accuracy:
+        yield Sentence(
+            "plain",
+            tr(
+                f"It recognises the plant in {percent(scores.crop_accuracy.value)} of cases; in "
+                f"{percent(scores.right_crop_wrong_disease)} it has the right plant and the wrong disease.",
+                f"Il reconnaît la plante dans {percent(scores.crop_accuracy.value)} des cas ; dans "
+                f"{percent(scores.right_crop_wrong_disease)} il a la bonne plante et la mauvaise maladie.",
+            ),
+        )
+
+
+def _meaning(error: float) -> Sentence:
+    if error == 0:
+        return Sentence(
+            "plain",
+            tr(
+                "No mistake here; that is no promise of none in the field.",
+                "Aucune erreur ici ; cela n'en exclut pas au champ.",
+            ),
+        )
+    if error > 0.5:
+        return Sentence(
+            "alarm",
+            tr(
+                "It is wrong more often than right: do not act on its answers.",
+                "Il se trompe plus souvent qu'il n'a raison : n'agissez pas sur ses réponses.",
+            ),
+        )
+    one_in = round(1 / error)
+    return Sentence(
+        "plain",
+        tr(
+            f"That is about one wrong answer in {one_in}: look at the symptoms it lists before you treat.",
+            f"Soit environ une réponse fausse sur {one_in} : vérifiez les symptômes cités avant de traiter.",
+        ),
+    )
+
+
+def _sample(results: EvaluationResults) -> Iterator[Sentence]:
+    if results.split == "train":
+        yield Sentence(
+            "alarm",
+            tr(
+                "These are photos it learnt from: the score says nothing about new photos.",
+                "Ce sont des photos qu'il a apprises : le score ne dit rien de nouvelles photos.",
+            ),
+        )
+    if results.split == "val":
+        yield Sentence(
+            "plain",
+            tr(
+                "Training chose its model and its thresholds on this selection split, so the numbers flatter a "
+                "little; the test split is for the final word.",
+                "L'entraînement a choisi son modèle et ses seuils sur ce jeu de sélection : les nombres flattent un "
+                "peu ; le jeu de test a le dernier mot.",
+            ),
+        )
+    yield from _sample_size(results)
+    yield from _leaves(results)
+    if results.num_photos_of_unknown_class:
+        left_out = results.num_photos_of_unknown_class
+        yield Sentence(
+            "warning",
+            tr(
+                f"{left_out} photos of classes that the model never learnt were left out.",
+                f"{left_out} photos de classes que le modèle n'a pas apprises ont été laissées de côté.",
+            ),
+        )
+
+
+def _sample_size(results: EvaluationResults) -> Iterator[Sentence]:
+    scores = results.classification
+    low, high = scores.accuracy.low, scores.accuracy.high
+    wide = low is not None and high is not None and high - low > WIDE_INTERVAL
+    if scores.num_groups < SMALL_NUM_GROUPS or wide:
+        yield Sentence(
+            "warning",
+            tr(
+                f"Small sample ({scores.num_groups} leaves): other photos could give a quite different number.",
+                f"Petit échantillon ({scores.num_groups} feuilles) : d'autres photos pourraient donner un nombre bien "
+                "différent.",
+            ),
+        )
+    thin = sum(0 < score.support < FEW_PHOTOS_OF_A_CLASS for score in scores.per_class)
+    absent = scores.num_classes - scores.num_classes_scored
+    if thin or absent:
+        yield Sentence(
+            "warning",
+            tr(
+                f"{thin} classes have fewer than {FEW_PHOTOS_OF_A_CLASS} photos and {absent} have none: "
+                "their own scores are not to be relied on.",
+                f"{thin} classes ont moins de {FEW_PHOTOS_OF_A_CLASS} photos et {absent} n'en ont aucune : "
+                "ne vous fiez pas à leurs scores propres.",
+            ),
+        )
+
+
+def _leaves(results: EvaluationResults) -> Iterator[Sentence]:
+    groups = results.groups
+    if groups.num_photos_seen_in_training and results.split != "train":
+        yield Sentence(
+            "alarm",
+            tr(
+                f"{groups.num_photos_seen_in_training} photos show leaves that training also saw: the score is too "
+                "high. Repair: plantset clean --fix-leaks.",
+                f"{groups.num_photos_seen_in_training} photos montrent des feuilles vues à l'entraînement : le score "
+                "est trop haut. Remède : plantset clean --fix-leaks.",
+            ),
+        )
+    if groups.num_photos_without_group:
+        yield Sentence(
+            "warning",
+            tr(
+                "Not leaf-disjoint as far as is known: photos have no group, so near-copies may be in training and "
+                "the intervals are too narrow.",
+                "Feuilles disjointes : non garanti. Des photos n'ont pas de groupe ; des quasi-copies peuvent être à "
+                "l'entraînement et les intervalles sont trop étroits.",
+            ),
+        )
+
+
+def _notes(results: EvaluationResults) -> Iterator[Sentence]:
+    modality = results.modality
+    if modality is None:
+        return
+    if modality.leak:
+        yield Sentence(
+            "alarm",
+            tr(
+                "The note alone beats the photo alone: the notes give the class away, or the photo is hardly read.",
+                "La note seule bat la photo seule : les notes trahissent la classe, ou la photo est à peine lue.",
+            ),
+        )
+    flips = modality.wrong_note_flips
+    if flips is not None:
+        yield Sentence(
+            "alarm" if flips > FLIP_ALARM else "plain",
+            tr(
+                f"A note about another disease overturns {percent(flips)} of the answers right from the photo.",
+                f"Une note sur une autre maladie renverse {percent(flips)} des réponses justes sur photo seule.",
+            ),
+        )
+
+
+def _trust(results: EvaluationResults) -> Iterator[Sentence]:
+    ece = results.calibration.ece
+    yield Sentence(
+        "warning" if ece > 0.1 else "plain",
+        tr(
+            f"Its stated certainty is off by {percent(ece)} on average.",
+            f"Sa certitude affichée s'écarte de {percent(ece)} en moyenne.",
+        ),
+    )
+
+
+def _captions(results: EvaluationResults) -> Iterator[Sentence]:
+    captions = results.captions
+    if captions is None:
+        return
+    better = captions.model.chrf > captions.class_text.chrf
+    ours, looked_up = number(captions.model.chrf, 1), number(captions.class_text.chrf, 1)
+    yield Sentence(
+        "plain" if better else "warning",
+        tr(
+            f"Its descriptions are {'nearer to' if better else 'no nearer to'} the reference than the text of the "
+            f"class it predicts (chrF++ {ours} against {looked_up}).",
+            f"Ses descriptions {'sont plus proches' if better else 'ne sont pas plus proches'} de la référence que le "
+            f"texte de la classe prédite (chrF++ {ours} contre {looked_up}).",
+        ),
+    )
