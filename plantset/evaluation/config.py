@@ -9,6 +9,7 @@ from typing import Literal
 from plantset.core.options import option
 from plantset.core.records import Split
 
+Device = Literal["auto", "cpu", "cuda"]
 ContentLanguage = Literal["fr", "en"]
 
 
@@ -55,9 +56,9 @@ class EvaluateConfig:
     )
     caption_count: int | None = option(
         64,
-        en="how many photos get a generated description (slow on a CPU: about a second each); 0 none, None all",
+        en="how many photos get a generated description (slow on a CPU: about a second each); 0 for none of them, none for all",
         fr="combien de photos reçoivent une description générée (lent sur CPU : environ une seconde chacune) ; "
-        "0 aucune, None toutes",
+        "0 : aucune, none : toutes",
     )
     language: ContentLanguage | None = option(
         None,
@@ -74,10 +75,10 @@ class EvaluateConfig:
         en="processes that decode photos; 0 decodes in this one, 2 to 4 help a GPU",
         fr="processus qui décodent les photos ; 0 décode dans celui-ci, 2 à 4 aident un GPU",
     )
-    device: str = option(
+    device: Device = option(
         "auto",
-        en="auto (a GPU when there is one), cpu, cuda, cuda:1 or mps",
-        fr="auto (un GPU s'il y en a un), cpu, cuda, cuda:1 ou mps",
+        en="where the model runs: auto takes a GPU when there is one",
+        fr="où tourne le modèle : auto prend un GPU s'il y en a un",
     )
     bootstrap_count: int = option(
         1000,

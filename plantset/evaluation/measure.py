@@ -33,6 +33,7 @@ from plantset.evaluation.predict import (
     PhotoSource,
     SplitPredictions,
     describe_photos,
+    no_notes,
     plan_notes,
     predict_split,
 )
@@ -58,7 +59,7 @@ def evaluate_model(
     truth = _make_truth(scored, records, model.class_names)
     language = _language(config, model)
     source = PhotoSource(images_dir, config.batch_size, config.num_workers)
-    notes = plan_notes(scored, language, config.seed)
+    notes = plan_notes(scored, language, config.seed) if model.takes_notes else no_notes(len(scored))
     predictions = predict_split(model, scored, truth.labels_N, notes, source, _rng(config, _ORDER_STREAM))
     probs_NC = probabilities(predictions.logits_NC, model.temperature)
     captions, caption_rows = _judge_captions(model, scored, records, probs_NC, source, config)
@@ -159,8 +160,10 @@ def _judge_captions(
     source: PhotoSource,
     config: EvaluateConfig,
 ) -> tuple[CaptionScores | None, dict[str, dict[str, Any]]]:
-    """Describe some of the photos and score the texts; (None, {}) when none is asked for or none has a reference."""
+    """Describe some of the photos and score the texts; (None, {}) when none is asked for or possible."""
     language = _language(config, model)
+    if not model.languages or config.caption_count == 0:
+        return None, {}
     given = read_reference_texts(config.reference_texts) if config.reference_texts else None
     references = find_references(scored, language, given)
     rng = _rng(config, _CAPTION_STREAM)

@@ -43,23 +43,31 @@ class EvaluatedModel(Protocol):
 
     @property
     def language(self) -> str:
-        """Language of the model's own captions."""
+        """The language in which the model describes by default."""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages in which it can describe; empty without a captioner."""
+
+    @property
+    def takes_notes(self) -> bool:
+        """Whether a grower's note can be given."""
 
     @property
     def preprocess(self) -> PreprocessConfig:
         """Geometry of its input."""
 
     def encode_photos(self, pixels_BHWC: Tensor) -> Tensor:
-        """Return image tokens, photos first."""
+        """Return the vision tower's tokens, photos first: the costly part of an answer."""
 
-    def predict_tokens(self, tokens_BKD: Tensor | None, notes: Sequence[str | None] | None) -> Tensor:
-        """Return logits (B, C) on the CPU, not calibrated; without tokens the notes alone are read."""
+    def predict_tokens(self, tokens_BKC: Tensor | None, notes: Sequence[str | None] | None) -> Tensor:
+        """Return logits (B, C), float32 on the CPU, not calibrated; without photos the notes alone are read."""
 
     def caption_batch(self, pixels_BHWC: Tensor, language: str) -> list[str]:
-        """Return one generated description per photo."""
+        """Write a description of each uint8 photo."""
 
     def caption_nll_batch(self, pixels_BHWC: Tensor, texts: Sequence[str], language: str) -> tuple[float, int]:
-        """Return (total negative log-likelihood in nats, total tokens) of the texts given their photos."""
+        """Return (sum of negative log-likelihoods in nats, tokens) of these texts given the photos."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,11 @@ def plan_notes(records: Sequence[Record], language: Literal["fr", "en"], seed: i
         for index in range(len(records))
     ]
     return NotePlan(tuple(right), tuple(wrong))
+
+
+def no_notes(num_photos: int) -> NotePlan:
+    """Return the plan of a model that takes no notes."""
+    return NotePlan((None,) * num_photos, (None,) * num_photos)
 
 
 def predict_split(
@@ -161,8 +174,8 @@ def describe_photos(
     for positions, pixels_BHWC in _read(model, records, source, title=tr("descriptions", "descriptions")):
         firsts = [references[at][0] for at in positions]
         generated += model.caption_batch(pixels_BHWC, language)
-        nll, tokens = model.caption_nll_batch(pixels_BHWC, firsts, language)
-        total_nll, total_tokens = total_nll + nll, total_tokens + tokens
+        nll, num_tokens = model.caption_nll_batch(pixels_BHWC, firsts, language)
+        total_nll, total_tokens = total_nll + nll, total_tokens + num_tokens
         total_bytes += sum(len(normalize_text(text).encode("utf-8")) for text in firsts)
     return DescribedPhotos(
         records=tuple(records),
