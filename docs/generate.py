@@ -1,0 +1,95 @@
+"""Writes docs/commands.en.md and docs/commands.fr.md from the flags themselves; `--check` only compares."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from plantset.cli import VERBS, WANTS, load_object
+from plantset.core.files import write_text
+from plantset.core.flags import Flag, read_flags
+from plantset.core.language import LANGUAGES, Language, set_message_language, tr
+from plantset.core.usage import default_text, flag_spelling
+
+FOLDER = Path(__file__).resolve().parent
+SCRIPTS = {
+    "clean": "data_cleaner.py",
+    "map": "text_mapper.py",
+    "train": "train.py",
+    "evaluate": "evaluate.py",
+    "infer": "infer.py",
+    "scale-tpu": "scaler_tpu.py",
+}
+
+
+def main(words: list[str]) -> int:
+    """Write both pages, or with `--check` say which one is not what the flags say now."""
+    stale = []
+    for language in LANGUAGES:
+        path, page = FOLDER / f"commands.{language}.md", command_page(language)
+        if words == ["--check"]:
+            if not path.exists() or path.read_text(encoding="utf-8") != page:
+                stale.append(path.name)
+        else:
+            write_text(path, page)
+    if stale:
+        print(f"error: docs/{', docs/'.join(stale)}: not what --help says\nfix:   make docs", file=sys.stderr)
+    return 2 if stale else 0
+
+
+def command_page(language: Language) -> str:
+    """Return the reference of every verb in one language."""
+    set_message_language(language)
+    lines = [
+        tr("# The commands", "# Les commandes"),
+        "",
+        tr(
+            "This page is written from the flags themselves (`make docs`) and checked by `make check`.",
+            "Cette page est écrite à partir des options elles-mêmes (`make docs`) et vérifiée par `make check`.",
+        ),
+        tr(
+            "Every verb also takes `--recipe FILE.toml` (settings kept in a file, one `name = value` a line; a typed flag "
+            "wins), `--lang fr|en` (language of messages and reports) and `--help`.",
+            "Chaque verbe accepte aussi `--recipe FICHIER.toml` (des réglages gardés dans un fichier, un `nom = valeur` "
+            "par ligne ; une option tapée l'emporte), `--lang fr|en` (langue des messages et des rapports) et `--help`.",
+        ),
+        tr(
+            "A verb returns 0 when all went well, 2 when a flag or a file is wrong, 3 when some inputs failed and the "
+            "rest was done.",
+            "Un verbe rend 0 si tout va bien, 2 si une option ou un fichier est faux, 3 si une partie des entrées a "
+            "échoué et que le reste a été fait.",
+        ),
+    ]
+    for want_en, want_fr, names in WANTS:
+        lines += ["", f"## {tr(want_en, want_fr)}"]
+        for name in names:
+            lines += ["", *_verb_lines(name)]
+    set_message_language(None)
+    return "\n".join(lines) + "\n"
+
+
+def _verb_lines(name: str) -> list[str]:
+    verb = VERBS[name]
+    flags = read_flags(load_object(verb.config))
+    words = f"plantset {name} {(verb.positional or '').upper()}".strip()
+    script = tr(f" Also `python {SCRIPTS[name]}`.", f" Ou `python {SCRIPTS[name]}`.") if name in SCRIPTS else ""
+    text = tr(verb.en, verb.fr)
+    return [
+        f"### `{words}`",
+        "",
+        f"{text[0].upper()}{text[1:]}.{script}",
+        "",
+        tr("| flag | default | what it does |", "| option | par défaut | ce qu'elle fait |"),
+        "|---|---|---|",
+        *(_row(flag) for flag in flags),
+    ]
+
+
+def _row(flag: Flag) -> str:
+    default = tr("must be given", "à donner") if flag.required else default_text(flag)
+    cells = [f"`{flag_spelling(flag)}`", f"`{default}`" if default and not flag.required else default]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in [*cells, tr(flag.help_en, flag.help_fr)]) + " |"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
