@@ -71,10 +71,9 @@ class Vocabulary:
         Raises:
             KeyError: the vocabulary has no such language.
         """
-        ids = [self._tokenizer.token_to_id(f"<{word}>") for word in (task, language)]
-        if None in ids:
+        if language not in self.languages:
             raise KeyError(language)
-        return ids
+        return [int(self._tokenizer.token_to_id(f"<{word}>")) for word in (task, language)]
 
     def encode(self, text: str, *, language: str, length: int) -> NDArray[np.int64]:
         """Return (length,) ids: prompt, text, end, padding; a longer text is cut, and then has no end."""

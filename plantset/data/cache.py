@@ -6,9 +6,11 @@ change of any of them finds no cache and a stale one is never read.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -114,7 +116,7 @@ def _fill_view(
 ) -> None:
     sampler = EpochSampler(num_photos, loader.batch_size, seed=0, epoch=view, shuffle=False)
     title = tr(f"photo features, view {view + 1}/{num_views}", f"traits des photos, vue {view + 1}/{num_views}")
-    stored: NDArray[np.float16] | None = None
+    stored: np.memmap[Any, np.dtype[np.float16]] | None = None
     batches = make_loader(reader, sampler, maker, loader)
     for batch in progress(batches, title=title, total=len(sampler), unit="batch"):
         real = int(batch.weights_B.sum())
@@ -139,7 +141,7 @@ def _is_whole(folder: Path, view: int) -> bool:
         stored: NDArray[np.float16] = np.load(_view_path(folder, view), mmap_mode="r")
     except (ValueError, EOFError):  # a torn file: filled again
         return False
-    return list(stored.shape) == mark["shape"] and _checksum(stored) == mark["checksum"]
+    return bool(list(stored.shape) == mark["shape"] and _checksum(stored) == mark["checksum"])
 
 
 def _checksum(stored: NDArray[np.float16]) -> float:
@@ -149,8 +151,6 @@ def _checksum(stored: NDArray[np.float16]) -> float:
 
 
 def _check_disk(folder: Path, needed_bytes: int) -> None:
-    import shutil
-
     free = shutil.disk_usage(folder).free
     if needed_bytes > free * _FREE_DISK_RATIO:
         raise DataError(

@@ -91,11 +91,11 @@ def note_pools(records: Sequence[Record], class_names: Sequence[str], *, seed: i
         first_of_class.setdefault(record.class_id, record)
     pools: list[tuple[str, ...]] = []
     for name in class_names:
-        record = first_of_class.get(name)
+        example = first_of_class.get(name)
         notes: list[str] = []
-        if record is not None:
-            for language in ("fr", "en"):
-                notes += grower_notes(record, language=language, count=_NOTES_PER_CLASS // 2, seed=seed)
+        if example is not None:
+            notes += grower_notes(example, language="fr", count=_NOTES_PER_CLASS // 2, seed=seed)
+            notes += grower_notes(example, language="en", count=_NOTES_PER_CLASS // 2, seed=seed)
         pools.append(tuple(dict.fromkeys(notes)))
     return pools
 

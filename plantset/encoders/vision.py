@@ -68,13 +68,15 @@ class VisionEncoder(Tower):
         Returns:
             The tokens of the last layer before pooling, dtype as the backbone computes.
         """
-        return self._as_tokens(self.model.forward_features(pixels_BCHW))
+        return self.as_tokens(self.features(pixels_BCHW))
 
-    def set_grad_checkpointing(self, enabled: bool = True) -> None:
-        """Trade time for memory: activations are computed again in the backward pass."""
-        self.model.set_grad_checkpointing(enabled)
+    def features(self, pixels_BCHW: Tensor) -> Tensor:
+        """Return the backbone's last features in timm's own layout, for keeping; `as_tokens` reads them."""
+        features: Tensor = self.model.forward_features(pixels_BCHW)
+        return features
 
-    def _as_tokens(self, features: Tensor) -> VisionTokens:
+    def as_tokens(self, features: Tensor) -> VisionTokens:
+        """Turn the backbone's last features into tokens."""
         if features.ndim == 4:
             if not self._channels_last(features):
                 features = features.permute(0, 2, 3, 1)
@@ -82,6 +84,10 @@ class VisionEncoder(Tower):
         prefix = features[:, : self.num_prefix_tokens] if self.num_prefix_tokens else None
         tokens = features[:, self.num_prefix_tokens :]
         return VisionTokens(tokens, self._grid_of(tokens.shape[1]), prefix)
+
+    def set_grad_checkpointing(self, enabled: bool = True) -> None:
+        """Trade time for memory: activations are computed again in the backward pass."""
+        self.model.set_grad_checkpointing(enabled)
 
     def _channels_last(self, features: Tensor) -> bool:
         declared = getattr(self.model, "output_fmt", None)
@@ -92,13 +98,7 @@ class VisionEncoder(Tower):
     def _grid_of(self, count: int) -> tuple[int, int]:
         side = round(count**0.5)
         if side * side != count:
-            raise ConfigError(
-                tr(
-                    f"the vision backbone {self.name} gives {count} tokens, which make no square grid",
-                    f"le modèle de vision {self.name} donne {count} jetons, qui ne forment pas une grille carrée",
-                ),
-                tr("choose another --vision-backbone", "choisissez un autre --vision-backbone"),
-            )
+            raise _no_tokens(self.name)
         return side, side
 
     def _try_out(self) -> tuple[int, int]:
@@ -111,17 +111,11 @@ class VisionEncoder(Tower):
                 features = self.model.forward_features(torch.zeros(1, 3, size, size, device=device))
             except (RuntimeError, AssertionError, ValueError) as error:
                 raise _wrong_size(self.name, size, error) from error
+            if not isinstance(features, Tensor) or features.ndim not in (3, 4):
+                raise _no_tokens(self.name)
             _cut_unused(self.model, features)
         self.model.train(self.training)
-        if features.ndim not in (3, 4):
-            raise ConfigError(
-                tr(
-                    f"the vision backbone {self.name} gives no token features (a tensor of {features.ndim} dimensions)",
-                    f"le modèle de vision {self.name} ne donne pas de jetons (un tenseur à {features.ndim} dimensions)",
-                ),
-                tr("choose another --vision-backbone", "choisissez un autre --vision-backbone"),
-            )
-        return self._as_tokens(features).grid
+        return self.as_tokens(features).grid
 
 
 def normalize(pixels_BCHW: Tensor, preprocess: PreprocessConfig) -> Tensor:
@@ -175,11 +169,25 @@ def _cut_unused(model: nn.Module, features: Tensor) -> None:
     """
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     gradients = torch.autograd.grad(features.sum(), [parameter for _, parameter in named], allow_unused=True)
+    cut: list[str] = []
     unused = {name for (name, _), gradient in zip(named, gradients, strict=True) if gradient is None}
     for module_name in sorted({name.rpartition(".")[0] for name in unused} - {""}):
+        if any(module_name.startswith(f"{gone}.") for gone in cut):
+            continue
         module = model.get_submodule(module_name)
         if all(f"{module_name}.{name}" in unused for name, _ in module.named_parameters()):
             model.set_submodule(module_name, nn.Identity())
+            cut.append(module_name)
+
+
+def _no_tokens(name: str) -> ConfigError:
+    return ConfigError(
+        tr(
+            f"the vision backbone {name} does not give its features as a square grid of tokens",
+            f"le modèle de vision {name} ne donne pas ses caractéristiques en grille carrée de jetons",
+        ),
+        tr("choose another --vision-backbone", "choisissez un autre --vision-backbone"),
+    )
 
 
 def _wrong_size(name: str, size: int, error: Exception) -> ConfigError:

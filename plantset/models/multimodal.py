@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
 
+from plantset.encoders.embed import embed_texts, pool_photo
+from plantset.encoders.stages import StageCut
 from plantset.encoders.text import TextEncoder, pool_mean
 from plantset.encoders.vision import VisionEncoder, VisionTokens, normalize
-from plantset.models.captioner import Captioner
 from plantset.models.attention import sincos_positions_2d
+from plantset.models.captioner import Captioner
 from plantset.models.config import ModelConfig
 from plantset.models.connector import LinearConnector
 from plantset.models.fusion import CrossAttentionFusion
@@ -58,19 +60,30 @@ class ModelOutput:
 class MultimodalModel(nn.Module):
     """Towers, connectors, fusion and heads.
 
+    The text tower is attached, not built in: a photo without a note needs none, so that a loaded model builds it
+    only when a note is given.
+
     Args:
-        text: None builds a model that takes no notes and has no description head.
+        text_width: of the text tower's states; 0 builds a model that takes no notes and has no description head.
         vocabulary_size: of the captioner; 0 builds none.
+        frozen_stages: stages of the vision tower that stay as they are.
     """
 
     def __init__(
-        self, config: ModelConfig, vision: VisionEncoder, text: TextEncoder | None, *, vocabulary_size: int = 0
+        self,
+        config: ModelConfig,
+        vision: VisionEncoder,
+        *,
+        text_width: int,
+        vocabulary_size: int = 0,
+        frozen_stages: int = 0,
     ) -> None:
         super().__init__()
         width = config.fusion_dim
         self.config = config
         self.vision = vision
-        self.text = text
+        self.text: TextEncoder | None = None
+        self.cut = StageCut(vision, frozen_stages)
         self.image_connector = LinearConnector(vision.width, config.vision_dim, width, dropout=config.dropout)
         self.fusion = CrossAttentionFusion(
             width, config.num_attention_heads, config.num_attention_layers, dropout=config.dropout
@@ -85,9 +98,9 @@ class MultimodalModel(nn.Module):
         self.description: DescriptionHead | None = None
         self.matching: MatchingHead | None = None
         self.captioner: Captioner | None = None
-        if text is not None:
-            self.note_connector = LinearConnector(text.width, config.text_dim, width, dropout=config.dropout)
-            self.description = DescriptionHead(vision.width, text.width, config.shared_dim)
+        if text_width:
+            self.note_connector = LinearConnector(text_width, config.text_dim, width, dropout=config.dropout)
+            self.description = DescriptionHead(vision.width, text_width, config.shared_dim)
             self.matching = MatchingHead(2 * width)
         if vocabulary_size and config.caption_layers:
             self.captioner = Captioner(
@@ -100,37 +113,39 @@ class MultimodalModel(nn.Module):
                 dropout=config.dropout,
             )
 
+    def train(self, mode: bool = True) -> Self:
+        """Follow `mode`, except for what is frozen."""
+        super().train(mode)
+        for module in self.cut.frozen_modules:
+            module.eval()
+        return self
+
     def vision_features(self, pixels_BHWC: Tensor) -> Tensor:
         """Return what the frozen part of the vision tower makes of uint8 photos: constant, so it may be cached."""
         pixels = normalize(pixels_BHWC.permute(0, 3, 1, 2), self.vision.preprocess)
-        return self.vision.frozen_part(pixels)
+        return self.cut.frozen_part(pixels)
 
     def vision_tokens(self, features_B: Tensor) -> VisionTokens:
         """Return the tower's tokens from the frozen part's output."""
-        return self.vision.trained_part(features_B)
+        return self.cut.trained_part(features_B)
 
     def encode_photos(self, pixels_BHWC: Tensor) -> VisionTokens:
         """Return the vision tower's tokens of uint8 photos (B, H, W, 3)."""
         return self.vision_tokens(self.vision_features(pixels_BHWC))
 
     def encode_notes(self, notes: Sequence[str | None]) -> NoteStates | None:
-        """Return the text tower's states; None when no photo has a note or the model takes none."""
-        if self.text is None or not any(notes):
+        """Return the attached text tower's states; None when no photo has a note or the model takes none."""
+        if self.note_connector is None or not any(notes):
             return None
+        assert self.text is not None, "attach the text tower first"
         ids, mask = self.text.tokenizer.encode([note or "" for note in notes], self.config.note_length)
         ids, mask = ids.to(self.no_image.device), mask.to(self.no_image.device)
         return NoteStates(self.text(ids, mask), mask)
 
-    def encode_descriptions(self, texts: Sequence[str], *, length: int = 128, batch_size: int = 32) -> Tensor:
-        """Return the text tower's mean-pooled vectors (M, width) of whole descriptions: the bank."""
-        assert self.text is not None
-        vectors: list[Tensor] = []
-        with torch.no_grad():
-            for start in range(0, len(texts), batch_size):
-                ids, mask = self.text.tokenizer.encode(list(texts[start : start + batch_size]), length)
-                ids, mask = ids.to(self.no_image.device), mask.to(self.no_image.device)
-                vectors.append(pool_mean(self.text(ids, mask), mask))
-        return torch.cat(vectors)
+    def encode_descriptions(self, texts: Sequence[str]) -> Tensor:
+        """Return the text tower's vectors (M, width) of whole descriptions: the bank."""
+        assert self.text is not None, "attach the text tower first"
+        return torch.from_numpy(embed_texts(self.text, texts)).to(self.no_image.device)
 
     def forward(self, image: VisionTokens | None, note: NoteStates | None, *, batch_size: int = 0) -> ModelOutput:
         """Fuse what is there and answer.
@@ -173,10 +188,3 @@ class MultimodalModel(nn.Module):
         positions = sincos_positions_2d(height, width, self.config.fusion_dim).to(image.tokens_BNC)
         tokens_BND = self.image_connector(image.tokens_BNC) + positions
         return tokens_BND, self.global_norm(pool_photo(image))
-
-
-def pool_photo(image: VisionTokens) -> Tensor:
-    """Return one vector a photo (B, width): the class token where the tower has one, else the mean of the tokens."""
-    if image.prefix_BPC is not None:
-        return image.prefix_BPC[:, 0]
-    return image.tokens_BNC.mean(dim=1)

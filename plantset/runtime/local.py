@@ -39,7 +39,7 @@ class LocalStrategy:
 
     def backward(self, loss: Tensor) -> None:
         """Back-propagate, scaled when fp16 needs it."""
-        self._scaler.scale(loss).backward()
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
 
     def step(self, optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], max_norm: float) -> None:
         """Clip after unscaling, then update; a step with infinite fp16 gradients is skipped by the scaler."""

@@ -1,0 +1,284 @@
+"""Model <-> checkpoint, and the loaded model that evaluation and inference ask.
+
+What travels: architecture, preprocessing, class names, vocabulary, calibration, training flags and all weights. A
+frozen packaged text tower alone does not (470 MB that every installation has): it is named with its fingerprint,
+and refused when the installed one differs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from plantset import __version__
+from plantset.core.errors import CheckpointError
+from plantset.core.language import tr
+from plantset.core.preprocess import PreprocessConfig
+from plantset.core.vocabulary import Vocabulary
+from plantset.encoders.registry import (
+    build_text_encoder_from,
+    build_vision_encoder_from,
+    text_architecture,
+    vision_architecture,
+)
+from plantset.encoders.vision import VisionTokens
+from plantset.models.config import ModelConfig
+from plantset.models.decision import Calibration
+from plantset.models.multimodal import ModelOutput, MultimodalModel, NoteStates
+from plantset.runtime.checkpoint import Checkpoint, load_checkpoint
+from plantset.runtime.local import DeviceName, find_device
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model needs to be used, beside its weights.
+
+    Attributes:
+        class_names: class ids in index order.
+        language: in which it describes by default.
+        vocabulary: of the captioner; None without one.
+        training: the resolved settings that it was trained with.
+        data: counts and fingerprint of what it was trained on.
+    """
+
+    class_names: tuple[str, ...]
+    language: str
+    vocabulary: Vocabulary | None
+    calibration: Calibration
+    training: Mapping[str, Any]
+    data: Mapping[str, Any]
+
+
+def to_checkpoint(model: MultimodalModel, card: ModelCard, extra: Mapping[str, Tensor] | None = None) -> Checkpoint:
+    """Return all that evaluate and infer need; `extra` adds tensors of a full training state."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items() if not name.startswith("text.")}
+    text_spec = None
+    if model.text is not None:
+        text_spec = text_architecture(model.text)
+        if not is_referenced(model):
+            text_spec["fingerprint"] = None  # its weights travel: the package's are not asked for
+            tensors |= {f"text.{name}": tensor for name, tensor in model.text.state_dict().items()}
+    meta = {
+        "plantset_version": __version__,
+        "model": dataclasses.asdict(model.config),
+        "vision": vision_architecture(model.vision),
+        "text": text_spec,
+        "text_width": model.text.width if model.text is not None else 0,
+        "class_names": list(card.class_names),
+        "language": card.language,
+        "vocabulary": card.vocabulary.to_json() if card.vocabulary is not None else None,
+        "calibration": dataclasses.asdict(card.calibration),
+        "training": dict(card.training),
+        "data": dict(card.data),
+    }
+    return Checkpoint(meta, tensors | dict(extra or {}))
+
+
+def is_referenced(model: MultimodalModel) -> bool:
+    """Return whether the text tower is a frozen packaged one, which a checkpoint names instead of holding."""
+    return model.text is not None and model.text.frozen and model.text.fingerprint is not None
+
+
+def read_card(checkpoint: Checkpoint) -> ModelCard:
+    """Return the card of a checkpoint."""
+    meta = checkpoint.meta
+    return ModelCard(
+        class_names=tuple(meta["class_names"]),
+        language=meta["language"],
+        vocabulary=Vocabulary.from_json(meta["vocabulary"]) if meta["vocabulary"] is not None else None,
+        calibration=Calibration(**meta["calibration"]),
+        training=meta["training"],
+        data=meta["data"],
+    )
+
+
+def build_from_checkpoint(checkpoint: Checkpoint) -> MultimodalModel:
+    """Rebuild the model without its text tower (`attach_text` adds it); needs no network.
+
+    Raises:
+        CheckpointError: the weights do not fit the architecture that the checkpoint names.
+    """
+    meta = checkpoint.meta
+    card = read_card(checkpoint)
+    model = MultimodalModel(
+        ModelConfig(**meta["model"]),
+        build_vision_encoder_from(meta["vision"], load_packaged=False),
+        text_width=meta["text_width"],
+        vocabulary_size=len(card.vocabulary) if card.vocabulary is not None else 0,
+    )
+    load_weights(model, checkpoint.section("model"))
+    return model
+
+
+def attach_text(model: MultimodalModel, checkpoint: Checkpoint) -> None:
+    """Build the text tower that the checkpoint names or holds, frozen, and attach it to the model."""
+    text = build_text_encoder_from(checkpoint.meta["text"])
+    held = checkpoint.section("text")
+    if held:
+        text.load_state_dict(held, strict=True)
+    model.text = text.freeze().to(model.no_image.device)
+
+
+def load_weights(model: torch.nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Load strictly: no tensor missing, none left over, all of the right shape.
+
+    Raises:
+        CheckpointError: they are of another model.
+    """
+    try:
+        model.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1:2] or [str(error)]
+        raise CheckpointError(
+            tr(
+                f"the checkpoint's weights are of another model: {first[0].strip()}",
+                f"les poids du point de contrôle sont d'un autre modèle : {first[0].strip()}",
+            ),
+            tr(
+                "use the plantset version that wrote it, or train again",
+                "utilisez la version de plantset qui l'a écrit, ou recommencez l'entraînement",
+            ),
+        ) from error
+
+
+class LoadedModel:
+    """A trained model, ready to be asked; deterministic, in evaluation mode.
+
+    Args:
+        checkpoint: of `runtime.checkpoint.load_checkpoint`.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
+        self._checkpoint = checkpoint
+        self.device = device
+        self.card = read_card(checkpoint)
+        self.model = build_from_checkpoint(checkpoint).to(device).eval()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Class ids in index order."""
+        return self.card.class_names
+
+    @property
+    def language(self) -> str:
+        """The language in which the model describes by default."""
+        return self.card.language
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages in which the model can describe; empty without a captioner."""
+        return self.card.vocabulary.languages if self.card.vocabulary is not None else ()
+
+    @property
+    def calibration(self) -> Calibration:
+        """Temperature and thresholds."""
+        return self.card.calibration
+
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by before softmax."""
+        return self.card.calibration.temperature
+
+    @property
+    def preprocess(self) -> PreprocessConfig:
+        """Geometry and normalisation of the photos."""
+        return self.model.vision.preprocess
+
+    @property
+    def image_size_px(self) -> int:
+        """Side of the square input."""
+        return self.preprocess.image_size_px
+
+    @property
+    def takes_notes(self) -> bool:
+        """Whether a grower's note can be given."""
+        return self.model.note_connector is not None
+
+    @torch.inference_mode()
+    def encode_photos(self, pixels_BHWC: Tensor) -> Tensor:
+        """Return the vision tower's tokens (B, P + N, width) of uint8 photos: the costly part of an answer."""
+        seen = self.model.encode_photos(pixels_BHWC.to(self.device))
+        return seen.tokens_BNC if seen.prefix_BPC is None else torch.cat([seen.prefix_BPC, seen.tokens_BNC], dim=1)
+
+    @torch.inference_mode()
+    def predict_tokens(self, tokens_BKC: Tensor | None, notes: Sequence[str | None] | None) -> Tensor:
+        """Return logits (B, C), float32 on the CPU, not calibrated.
+
+        Args:
+            tokens_BKC: of `encode_photos`; None asks the notes alone.
+            notes: None asks the photos alone. They are used as given: mask names first (`knowledge.notes`).
+        """
+        states = self._note_states(notes) if notes is not None and any(notes) else None
+        batch_size = len(notes) if notes is not None else 0
+        output: ModelOutput = self.model(self._seen(tokens_BKC), states, batch_size=batch_size)
+        return output.logits_BC.float().cpu()
+
+    def predict_batch(self, pixels_BHWC: Tensor | None, notes: Sequence[str | None] | None = None) -> Tensor:
+        """Return logits (B, C) of uint8 photos with their notes; see `predict_tokens`."""
+        return self.predict_tokens(None if pixels_BHWC is None else self.encode_photos(pixels_BHWC), notes)
+
+    @torch.inference_mode()
+    def caption_tokens(self, tokens_BKC: Tensor, language: str) -> list[str]:
+        """Write a description of each photo from its tokens.
+
+        Raises:
+            CheckpointError: the model has no captioner, or was not trained in that language.
+        """
+        vocabulary = self._vocabulary(language)
+        assert self.model.captioner is not None
+        image_BND = self.model(self._seen(tokens_BKC), None).image_BND
+        ids = self.model.captioner.generate(image_BND, vocabulary.prompt_ids(language))
+        return [vocabulary.decode(row) for row in ids.tolist()]
+
+    def caption_batch(self, pixels_BHWC: Tensor, language: str) -> list[str]:
+        """Write a description of each uint8 photo; see `caption_tokens`."""
+        return self.caption_tokens(self.encode_photos(pixels_BHWC), language)
+
+    @torch.inference_mode()
+    def caption_nll_batch(self, pixels_BHWC: Tensor, texts: Sequence[str], language: str) -> tuple[float, int]:
+        """Return (sum of negative log-likelihoods in nats, tokens) of these texts given the photos."""
+        vocabulary = self._vocabulary(language)
+        assert self.model.captioner is not None
+        length = self.model.config.caption_length
+        rows = torch.from_numpy(np.stack([vocabulary.encode(text, language=language, length=length) for text in texts]))
+        image_BND = self.model(self._seen(self.encode_photos(pixels_BHWC)), None).image_BND
+        total, words = self.model.captioner.loss(rows.to(self.device), image_BND)
+        return float(total), int(words)
+
+    def _seen(self, tokens_BKC: Tensor | None) -> VisionTokens | None:
+        if tokens_BKC is None:
+            return None
+        vision = self.model.vision
+        split = vision.num_prefix_tokens
+        return VisionTokens(tokens_BKC[:, split:], vision.grid, tokens_BKC[:, :split] if split else None)
+
+    def _note_states(self, notes: Sequence[str | None]) -> NoteStates | None:
+        if self.takes_notes and self.model.text is None:
+            attach_text(self.model, self._checkpoint)  # on the first note: photos alone need no text tower
+        return self.model.encode_notes(notes)
+
+    def _vocabulary(self, language: str) -> Vocabulary:
+        if self.card.vocabulary is None or language not in self.languages:
+            known = ", ".join(self.languages) or tr("none", "aucune")
+            raise CheckpointError(
+                tr(f"this model does not describe in '{language}'", f"ce modèle ne décrit pas en « {language} »"),
+                tr(f"languages it knows: {known}", f"langues qu'il connaît : {known}"),
+            )
+        return self.card.vocabulary
+
+
+def load_model(checkpoint_path: Path, device: DeviceName = "cpu") -> LoadedModel:
+    """Load a trained model in evaluation mode.
+
+    Raises:
+        CheckpointError: the file is absent, damaged or of another program.
+        DeviceError: the device is not there.
+    """
+    return LoadedModel(load_checkpoint(checkpoint_path), find_device(device))

@@ -1,0 +1,160 @@
+"""The full state of a run as a checkpoint, and back: a resumed run goes on as if it had never stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from plantset.core.errors import CheckpointError
+from plantset.core.language import tr
+from plantset.core.log import say
+from plantset.models.load import ModelCard, load_weights, to_checkpoint
+from plantset.models.multimodal import MultimodalModel
+from plantset.runtime.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from plantset.runtime.strategy import Strategy
+from plantset.training.loop import Progress
+
+BEST_NAME, LAST_NAME = "best_model.pth", "last_model.pth"
+
+
+def save_state(
+    path: Path,
+    model: MultimodalModel,
+    card: ModelCard,
+    optimizer: torch.optim.Optimizer,
+    strategy: Strategy,
+    progress: Progress,
+) -> None:
+    """Write model, optimizer, random states and progress, atomically."""
+    tensors: dict[str, Tensor] = {f"strategy.{name}": tensor for name, tensor in strategy.state().items()}
+    for index, slots in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in slots.items()}
+    checkpoint = to_checkpoint(model, card, tensors)
+    meta = {**checkpoint.meta, "progress": dataclasses.asdict(progress)}
+    save_checkpoint(path, Checkpoint(meta, checkpoint.tensors))
+
+
+def restore_state(
+    path: Path,
+    model: MultimodalModel,
+    card: ModelCard,
+    optimizer: torch.optim.Optimizer,
+    strategy: Strategy,
+) -> Progress:
+    """Take back what `save_state` wrote.
+
+    Raises:
+        CheckpointError: damaged, without a training state, or of another model, data or settings.
+    """
+    checkpoint = load_checkpoint(path)
+    if "progress" not in checkpoint.meta:
+        raise CheckpointError(
+            tr(f"{path} has no training state to go on from", f"{path} n'a pas d'état d'entraînement à reprendre"),
+            tr(f"give the {LAST_NAME} of that run", f"donnez le {LAST_NAME} de cet entraînement"),
+        )
+    _check_same_run(path, checkpoint, card)
+    load_weights_of(model, checkpoint)
+    state = optimizer.state_dict()
+    for name, tensor in checkpoint.section("optimizer").items():
+        index, _, slot = name.partition(".")
+        state["state"].setdefault(int(index), {})[slot] = tensor
+    optimizer.load_state_dict(state)
+    strategy.restore(checkpoint.section("strategy"))
+    return Progress(**checkpoint.meta["progress"])
+
+
+def load_weights_of(model: MultimodalModel, checkpoint: Checkpoint) -> None:
+    """Load the weights of model and text tower into a model that was built with them."""
+    held = checkpoint.section("text")
+    text = model.text
+    model.text = None  # the text tower's weights stand in a section of their own
+    load_weights(model, checkpoint.section("model"))
+    model.text = text
+    if text is not None and held:
+        load_weights(text, held)
+
+
+def load_initial_weights(model: MultimodalModel, class_names: tuple[str, ...], path: Path) -> None:
+    """Start from an earlier model: every weight of the same name and shape, the classifier's rows by class id.
+
+    Raises:
+        CheckpointError: damaged, or of another architecture.
+    """
+    checkpoint = load_checkpoint(path)
+    earlier = tuple(checkpoint.meta["class_names"])
+    tensors = checkpoint.section("model")
+    own = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("text.")}
+    rows = [(class_names.index(name), earlier.index(name)) for name in class_names if name in earlier]
+    for name in ("classifier.linear.weight", "classifier.linear.bias"):
+        merged = own[name].clone()
+        if merged.shape[1:] == tensors[name].shape[1:]:
+            for row, earlier_row in rows:
+                merged[row] = tensors[name][earlier_row]
+            tensors[name] = merged
+    dropped = [name for name in tensors if name.startswith("captioner.")]
+    if any(name not in own or own[name].shape != tensors[name].shape for name in dropped):
+        say(
+            tr(
+                "note: another vocabulary, the captioner starts anew",
+                "note : autre vocabulaire, le rédacteur repart de zéro",
+            )
+        )
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("captioner.")}
+        tensors |= {name: tensor for name, tensor in own.items() if name.startswith("captioner.")}
+    text = model.text
+    model.text = None
+    load_weights(model, tensors)
+    model.text = text
+    added = sorted(set(class_names) - set(earlier))
+    removed = sorted(set(earlier) - set(class_names))
+    say(
+        tr(
+            f"classes kept: {len(rows)}; added: {', '.join(added) or 'none'}; removed: {', '.join(removed) or 'none'}",
+            f"classes gardées : {len(rows)} ; ajoutées : {', '.join(added) or 'aucune'} ; "
+            f"retirées : {', '.join(removed) or 'aucune'}",
+        )
+    )
+
+
+def _check_same_run(path: Path, checkpoint: Checkpoint, card: ModelCard) -> None:
+    """Refuse to go on with other classes, other data or settings that change the result."""
+    differing = [
+        name
+        for name, value in card.training.items()
+        if name not in _FREE_TO_CHANGE and checkpoint.meta["training"].get(name) != value
+    ]
+    if tuple(checkpoint.meta["class_names"]) != card.class_names:
+        differing.insert(0, "classes")
+    if checkpoint.meta["data"].get("fingerprint") != card.data.get("fingerprint"):
+        differing.insert(0, tr("the photos", "les photos"))
+    if differing:
+        raise CheckpointError(
+            tr(
+                f"{path} is of another run: {', '.join(differing)} differ",
+                f"{path} est d'un autre entraînement : {', '.join(differing)} diffèrent",
+            ),
+            tr(
+                "use the same data and settings, or start from its weights: --init-checkpoint",
+                "reprenez les mêmes données et réglages, ou partez de ses poids : --init-checkpoint",
+            ),
+        )
+
+
+_FREE_TO_CHANGE = {
+    "resume",
+    "checkpoint_dir",
+    "cache_dir",
+    "log_dir",
+    "num_workers",
+    "num_threads",
+    "device",
+    "save_every",
+    "early_stopping",
+    "root_dir",
+    "jsonl_file",
+    "num_classes",
+    "init_checkpoint",
+}

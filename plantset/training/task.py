@@ -1,0 +1,304 @@
+"""From a config to everything that the loop needs: data, model, losses, loaders."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from plantset.core.errors import ConfigError, DataError
+from plantset.core.files import sha256_file, sha256_json
+from plantset.core.language import tr
+from plantset.core.log import say
+from plantset.core.records import Record, class_names, find_images_dir, read_records
+from plantset.data.cache import CachedLoader, CacheSpec, FeatureCache, open_cache
+from plantset.data.dataset import BatchMaker
+from plantset.data.examples import NotePolicy, caption_targets
+from plantset.data.module import DataModule, LoaderSettings, split_val_in_two, train_vocabulary
+from plantset.data.sampler import EpochSampler
+from plantset.models.build import create_multimodal_model
+from plantset.models.multimodal import MultimodalModel
+from plantset.models.objectives import ClassificationLoss, balanced_class_weights, log_prior
+from plantset.runtime.strategy import Strategy
+from plantset.training.config import TrainConfig
+from plantset.training.loop import BatchLoader
+from plantset.training.step import EncodeNotes, NoteStatesCache, Objective
+
+_GEOMETRY_VERSION = 1  # raise when `data.geometry` changes what it makes: cached features of the old are then not read
+
+
+@dataclass(frozen=True)
+class Task:
+    """A model and what it is trained and judged on.
+
+    Attributes:
+        selection: positions in the val records that choose the best epoch.
+        calibration: positions in the val records that temperature and thresholds are fitted on.
+    """
+
+    config: TrainConfig
+    data: DataModule
+    model: MultimodalModel
+    selection: tuple[int, ...]
+    calibration: tuple[int, ...]
+
+    @property
+    def val_records(self) -> tuple[Record, ...]:
+        """The val photos, in manifest order."""
+        return self.data.split("val")
+
+
+def prepare_task(config: TrainConfig) -> Task:
+    """Read the manifest, build the model, and refuse what cannot work before the first step.
+
+    Raises:
+        ConfigError, DataError, CheckpointError: with what to mend.
+    """
+    check_numbers(config)
+    records = read_records(config.jsonl_file)
+    images_dir = find_images_dir(config.jsonl_file, records, config.root_dir)
+    names = class_names(records)
+    check_classes(config.num_classes, names, records)
+    vocabulary = train_vocabulary(records) if config.caption_weight > 0 else None
+    torch.manual_seed(config.seed)
+    model = create_multimodal_model(
+        len(names),
+        config.vision_backbone,
+        config.text_model,
+        config.vision_dim,
+        config.text_dim,
+        config.fusion_dim,
+        config.num_attention_heads,
+        config.num_attention_layers,
+        config.gradient_checkpointing,
+        preset=config.preset,
+        pretrained=config.pretrained,
+        vision_weights=config.vision_weights,
+        image_size=config.image_size,
+        note_length=config.note_length,
+        text_length=config.text_length,
+        dropout=config.dropout,
+        freeze_vision=config.freeze_vision,
+        freeze_stages=config.freeze_stages,
+        freeze_text=config.freeze_text,
+        vocabulary_size=len(vocabulary) if vocabulary is not None else 0,
+    )
+    data = DataModule(
+        records=tuple(records),
+        images_dir=images_dir,
+        class_names=names,
+        preprocess=model.vision.preprocess,
+        vocabulary=vocabulary,
+        text_length=config.text_length,
+        augment=True,
+        notes=NotePolicy() if model.note_connector is not None else None,
+        loader=LoaderSettings(config.batch_size, config.num_workers, pin_memory=config.device == "cuda"),
+        seed=config.seed,
+    )
+    selection, calibration = split_val_in_two(data.split("val"), seed=config.seed)
+    return Task(config, data, model, tuple(selection), tuple(calibration or selection))
+
+
+def check_numbers(config: TrainConfig) -> None:
+    """Refuse numbers out of range before anything is read.
+
+    Raises:
+        ConfigError: naming the flag.
+    """
+    for flag, value, least in (
+        ("--epochs", config.epochs, 1),
+        ("--batch-size", config.batch_size, 2),
+        ("--cache-views", config.cache_views, 1),
+        ("--num-workers", config.num_workers, 0),
+        ("--freeze-stages", config.freeze_stages, 0),
+        ("--save-every", config.save_every, 0),
+        ("--early-stopping", config.early_stopping, 0),
+        ("--gradient-clip", config.gradient_clip, 0),
+        ("--weight-decay", config.weight_decay, 0),
+        ("--seed", config.seed, 0),
+    ):
+        if value < least:
+            raise ConfigError(
+                tr(f"{flag} is {value}", f"{flag} vaut {value}"),
+                tr(f"give at least {least}", f"donnez au moins {least}"),
+            )
+    if config.learning_rate <= 0:
+        raise ConfigError(
+            tr(f"--learning-rate is {config.learning_rate}", f"--learning-rate vaut {config.learning_rate}"),
+            tr("give a positive number; usual: 1e-5 to 1e-3", "donnez un nombre positif ; usuel : 1e-5 à 1e-3"),
+        )
+
+
+def check_classes(asked: int | None, names: Sequence[str], records: Sequence[Record]) -> None:
+    """Refuse a class count that contradicts the data; say which classes of val have no training photo.
+
+    Raises:
+        ConfigError: `asked` is not the number of classes, which are listed.
+        DataError: there is only one class.
+    """
+    if asked is not None and asked != len(names):
+        listed = ", ".join(names)
+        raise ConfigError(
+            tr(
+                f"--num-classes is {asked}, the manifest has {len(names)} classes: {listed}",
+                f"--num-classes vaut {asked}, le manifeste a {len(names)} classes : {listed}",
+            ),
+            tr(f"leave --num-classes out, or give {len(names)}", f"ôtez --num-classes, ou donnez {len(names)}"),
+        )
+    if len(names) < 2:
+        raise DataError(
+            tr(f"the manifest has only one class: {names[0]}", f"le manifeste n'a qu'une classe : {names[0]}"),
+            tr("a classifier needs at least two", "un classifieur en demande au moins deux"),
+        )
+    trained = {record.class_id for record in records if record.split == "train"}
+    unseen = sorted({record.class_id for record in records if record.split == "val"} - trained)
+    if unseen:
+        say(
+            tr(
+                f"note: {len(unseen)} classes of val have no training photo: {', '.join(unseen)}",
+                f"note : {len(unseen)} classes de val n'ont aucune photo d'entraînement : {', '.join(unseen)}",
+            )
+        )
+
+
+def build_objective(task: Task) -> Objective:
+    """Return the losses: logit-adjusted cross-entropy, captions, and the bank of descriptions."""
+    config, model = task.config, task.model
+    counts_C = torch.from_numpy(task.data.class_counts)
+    classification = ClassificationLoss(
+        label_smoothing=config.label_smoothing,
+        class_weights_C=balanced_class_weights(counts_C) if config.class_weights else None,
+        log_prior_C=None if config.class_weights else log_prior(counts_C),  # either mends the imbalance, both overdo it
+    )
+    bank_MW, bank_labels_M = None, None
+    texts = _bank_texts(task.data)
+    if model.text is not None and texts:
+        bank_MW = model.encode_descriptions([text for text, _ in texts])
+        bank_labels_M = torch.tensor([label for _, label in texts], device=bank_MW.device)
+    return Objective(
+        classification,
+        bank_MW,
+        bank_labels_M,
+        caption_weight=config.caption_weight,
+        contrastive_weight=config.contrastive_weight,
+        matching_weight=config.matching_weight,
+    )
+
+
+def note_encoder(task: Task) -> EncodeNotes:
+    """Return the model's own note encoder, or a lookup when the text tower is frozen and its states never change."""
+    model = task.model
+    if model.text is None or not model.text.frozen:
+        return model.encode_notes
+    examples = task.data.examples(task.data.split("train"), training=True)
+    return NoteStatesCache(model, examples.all_notes)
+
+
+class PhotoFeeds:
+    """The loaders of a task: from the feature cache where a part of the vision tower is frozen, else from photos."""
+
+    def __init__(self, task: Task, strategy: Strategy) -> None:
+        self._task = task
+        self._train_maker = BatchMaker(task.data.examples(task.data.split("train"), training=True))
+        self._val_maker = BatchMaker(task.data.examples(task.val_records, training=False))
+        self._train_cache: FeatureCache | None = None
+        self._val_cache: FeatureCache | None = None
+        if task.model.cut.is_cacheable:
+            self._train_cache = _open(task, strategy, "train", num_views=task.config.cache_views)
+            self._val_cache = _open(task, strategy, "val", num_views=1)
+
+    def train(self, epoch: int) -> BatchLoader:
+        """Return one epoch of training batches."""
+        if self._train_cache is None:
+            return self._task.data.train_dataloader(epoch=epoch)
+        sampler = self._sampler(len(self._task.data.split("train")), epoch=epoch, shuffle=True)
+        return CachedLoader(self._train_cache, sampler, self._train_maker)
+
+    def val(self) -> BatchLoader:
+        """Return the val photos in order."""
+        if self._val_cache is None:
+            return self._task.data.val_dataloader()
+        sampler = self._sampler(len(self._task.val_records), epoch=0, shuffle=False)
+        return CachedLoader(self._val_cache, sampler, self._val_maker)
+
+    def _sampler(self, num_photos: int, *, epoch: int, shuffle: bool) -> EpochSampler:
+        config = self._task.config
+        return EpochSampler(num_photos, config.batch_size, seed=config.seed, epoch=epoch, shuffle=shuffle)
+
+
+def _open(task: Task, strategy: Strategy, split: str, *, num_views: int) -> FeatureCache:
+    records = task.data.split("train" if split == "train" else "val")
+    is_training = split == "train"
+    root = task.config.cache_dir or task.config.checkpoint_dir / "feature_cache"
+
+    @torch.inference_mode()
+    def encode(pixels_BHWC: Tensor) -> Tensor:
+        task.model.eval()
+        return task.model.vision_features(pixels_BHWC.to(strategy.device))
+
+    return open_cache(
+        root,
+        CacheSpec(_fingerprint(task, is_training), tuple(_photo_hashes(task.data, records)), num_views),
+        task.data.reader(records, augment=is_training),
+        BatchMaker(task.data.examples(records, training=False)),
+        encode,
+        task.data.loader,
+    )
+
+
+def _fingerprint(task: Task, is_training: bool) -> str:
+    """Hash what the frozen part's output depends on beside the photos."""
+    model = task.model
+    frozen = model.vision.state_dict() if model.vision.frozen else _frozen_state(model)
+    weights = {name: sha256_json(tensor.double().sum().item()) for name, tensor in frozen.items()}
+    seed = task.config.seed if is_training else 0
+    preprocess = dataclasses.asdict(model.vision.preprocess)
+    return sha256_json([weights, preprocess, task.config.freeze_stages, is_training, seed, _GEOMETRY_VERSION])
+
+
+def _frozen_state(model: MultimodalModel) -> dict[str, Tensor]:
+    return {
+        f"{index}.{name}": tensor
+        for index, module in enumerate(model.cut.frozen_modules)
+        for name, tensor in module.state_dict().items()
+    }
+
+
+def _photo_hashes(data: DataModule, records: Sequence[Record]) -> list[str]:
+    """Return a hash per photo: of its source as the manifest has it, else of its file."""
+    return [record.sha256 or sha256_file(Path(data.images_dir / record.image_path)) for record in records]
+
+
+def _bank_texts(data: DataModule) -> list[tuple[str, int]]:
+    """Return the distinct (description, class) pairs of the training photos, in a stable order."""
+    index = {name: position for position, name in enumerate(data.class_names)}
+    pairs = {(text, index[r.class_id]) for r in data.split("train") for text in caption_targets(r).values()}
+    return sorted(pairs)
+
+
+def labels_of(task: Task, records: Sequence[Record]) -> NDArray[np.int64]:
+    """Return the class index of each record."""
+    index = {name: position for position, name in enumerate(task.data.class_names)}
+    return np.array([index[record.class_id] for record in records], dtype=np.int64)
+
+
+def val_logits(model: MultimodalModel, loader: BatchLoader, strategy: Strategy) -> NDArray[np.float32]:
+    """Return the logits (N, C) of the val photos in order, from the photos alone."""
+    model.eval()
+    rows: list[Tensor] = []
+    with torch.inference_mode(), strategy.autocast():
+        for batch in loader:
+            moved = batch.to(strategy.device)
+            if moved.features_B is not None:
+                image = model.vision_tokens(moved.features_B)
+            else:
+                assert moved.pixels_BHWC is not None
+                image = model.encode_photos(moved.pixels_BHWC)
+            rows.append(model(image, None).logits_BC[batch.weights_B > 0].float().cpu())
+    return torch.cat(rows).numpy()
