@@ -56,9 +56,10 @@ class EvaluateConfig:
     )
     caption_count: int | None = option(
         64,
-        en="how many photos get a generated description (slow on a CPU: about a second each); 0 for none of them, none for all",
+        en="how many photos get a generated description (slow on a CPU: about a second each); 0 describes no photo, "
+        "none means all of them",
         fr="combien de photos reçoivent une description générée (lent sur CPU : environ une seconde chacune) ; "
-        "0 : aucune, none : toutes",
+        "0 n'en décrit aucune, none les décrit toutes",
     )
     language: ContentLanguage | None = option(
         None,

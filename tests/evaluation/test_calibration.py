@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from plantset.evaluation.calibration import (
+    NEVER_ANSWER,
+    bin_confidences,
+    confidence_threshold,
+    conformal_quantile,
+    fit_temperature,
+    score_calibration,
+)
+from plantset.models.decision import probabilities
+
+
+def draw_calibrated(count: int, seed: int, num_classes: int = 5) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Logits whose softmax is the truth: each label is drawn from its own row of probabilities."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(scale=2.0, size=(count, num_classes))
+    cumulated = probabilities(logits.astype(np.float32), 1.0).cumsum(axis=1)
+    labels = (rng.random((count, 1)) > cumulated).sum(axis=1).clip(max=num_classes - 1)
+    return logits, labels.astype(np.int64)
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
+def test_a_known_temperature_is_recovered(temperature: float) -> None:
+    logits, labels = draw_calibrated(4000, seed=0)
+
+    fitted = fit_temperature(logits * temperature, labels)
+
+    assert fitted == pytest.approx(temperature, rel=0.06)
+
+
+def test_a_fitted_temperature_lowers_the_error_of_an_overconfident_model() -> None:
+    logits, labels = draw_calibrated(3000, seed=1)
+    overconfident = logits * 3
+
+    before = score_calibration(overconfident, labels, 1.0)
+    after = score_calibration(overconfident, labels, fit_temperature(overconfident, labels))
+
+    assert before.ece > 0.1
+    assert after.ece < 0.03
+    assert after.nll < before.nll
+    assert after.brier < before.brier
+
+
+def test_a_model_that_is_always_right_is_not_declared_certain() -> None:
+    logits = np.array([[4.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 5.0]])
+    labels = np.array([0, 1, 2])
+
+    temperature = fit_temperature(logits, labels)
+
+    mean_confidence = probabilities(logits.astype(np.float32), temperature).max(axis=1).mean()
+    assert mean_confidence == pytest.approx(4 / 5, abs=1e-5)  # Laplace: (3 + 1) / (3 + 2)
+
+
+def test_equal_logits_still_give_a_temperature() -> None:
+    temperature = fit_temperature(np.zeros((4, 3)), np.zeros(4, dtype=np.int64))
+
+    assert 0 < temperature < 101
+
+
+def test_scores_of_two_photos_are_those_worked_out_by_hand() -> None:
+    """p = (0.75, 0.25) for both, one right and one wrong."""
+    logits = np.log(np.array([[0.75, 0.25], [0.75, 0.25]]))
+
+    scores = score_calibration(logits, np.array([0, 1]), 1.0, num_bins=1)
+
+    assert scores.ece == pytest.approx(0.25)
+    assert scores.brier == pytest.approx((2 * 0.25**2 + 2 * 0.75**2) / 2)
+    assert scores.nll == pytest.approx(-(np.log(0.75) + np.log(0.25)) / 2)
+
+
+def test_bins_hold_equal_numbers_and_lose_no_photo() -> None:
+    bins = bin_confidences(np.linspace(0.1, 0.9, 10), np.ones(10, dtype=bool), 4)
+
+    assert [bin_.count for bin_ in bins] == [3, 3, 2, 2]
+
+
+def test_fewer_photos_than_bins_leave_no_empty_bin() -> None:
+    bins = bin_confidences(np.array([0.4, 0.6]), np.array([True, False]), 15)
+
+    assert [bin_.count for bin_ in bins] == [1, 1]
+
+
+def two_class(confidences: list[float]) -> NDArray[np.float64]:
+    top = np.array(confidences)
+    return np.column_stack([top, 1 - top])
+
+
+def test_the_threshold_is_the_lowest_that_keeps_errors_under_the_target() -> None:
+    """Surest first: right, right, wrong, right. At 0.6 one error in four."""
+    probs = two_class([0.9, 0.8, 0.7, 0.6])
+    labels = np.array([0, 0, 1, 0])
+
+    assert confidence_threshold(probs, labels, 0.25) == pytest.approx(0.6)
+    assert confidence_threshold(probs, labels, 0.1) == pytest.approx(0.8)
+
+
+def test_photos_of_equal_confidence_are_answered_together_or_not_at_all() -> None:
+    probs = two_class([0.8, 0.8])
+
+    assert confidence_threshold(probs, np.array([0, 1]), 0.1) == NEVER_ANSWER
+
+
+def test_no_threshold_is_found_when_the_surest_answer_is_wrong() -> None:
+    assert confidence_threshold(two_class([0.9, 0.6]), np.array([1, 1]), 0.2) == NEVER_ANSWER
+
+
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.1, 0.3]))
+@settings(max_examples=40, deadline=None)
+def test_errors_above_the_threshold_never_exceed_the_target(seed: int, target: float) -> None:
+    rng = np.random.default_rng(seed)
+    probs = rng.dirichlet(np.ones(4), size=30).round(2)
+    labels = rng.integers(0, 4, size=30)
+
+    threshold = confidence_threshold(probs, labels, target)
+
+    answered = probs.max(axis=1) >= threshold
+    wrong = probs.argmax(axis=1)[answered] != labels[answered]
+    assert not answered.any() or wrong.mean() <= target
+
+
+def test_prediction_sets_hold_the_true_class_as_often_as_promised() -> None:
+    logits, labels = draw_calibrated(6000, seed=2)
+    probs = probabilities(logits.astype(np.float32), 0.5)  # wrongly sharp on purpose: coverage must hold all the same
+
+    quantile = conformal_quantile(probs[:3000], labels[:3000], coverage=0.9)
+
+    true = probs[3000:][np.arange(3000), labels[3000:]][:, None]
+    above = np.where(probs[3000:] > true, probs[3000:], 0).sum(axis=1)
+    assert (above <= quantile).mean() == pytest.approx(0.9, abs=0.025)
+
+
+def test_too_few_photos_to_promise_coverage_give_every_class() -> None:
+    assert conformal_quantile(two_class([0.9] * 5), np.zeros(5, dtype=np.int64), coverage=0.9) == 1.0
+
+
+def test_nine_photos_are_enough_for_nine_in_ten() -> None:
+    assert conformal_quantile(two_class([0.9] * 9), np.zeros(9, dtype=np.int64), coverage=0.9) == 0.0
+
+
+@pytest.mark.parametrize("function", [fit_temperature, conformal_quantile])
+def test_nothing_can_be_fitted_on_no_photo(function) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match="0 labels"):
+        function(np.empty((0, 3)), np.empty(0, dtype=np.int64))
