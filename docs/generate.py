@@ -48,10 +48,11 @@ def command_page(language: Language) -> str:
             "Cette page est écrite à partir des options elles-mêmes (`make docs`) et vérifiée par `make check`.",
         ),
         tr(
-            "Every verb also takes `--recipe FILE.toml` (settings kept in a file, one `name = value` a line; a typed flag "
-            "wins), `--lang fr|en` (language of messages and reports) and `--help`.",
-            "Chaque verbe accepte aussi `--recipe FICHIER.toml` (des réglages gardés dans un fichier, un `nom = valeur` "
-            "par ligne ; une option tapée l'emporte), `--lang fr|en` (langue des messages et des rapports) et `--help`.",
+            "Every verb also takes `--recipe FILE.toml` (settings kept in a file, one `name = value` a line; a typed "
+            "flag wins), `--lang fr|en` (language of messages and reports) and `--help`.",
+            "Chaque verbe accepte aussi `--recipe FICHIER.toml` (des réglages gardés dans un fichier, un "
+            "`nom = valeur` par ligne ; une option tapée l'emporte), `--lang fr|en` (langue des messages et des "
+            "rapports) et `--help`.",
         ),
         tr(
             "A verb returns 0 when all went well, 2 when a flag or a file is wrong, 3 when some inputs failed and the "

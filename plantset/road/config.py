@@ -52,7 +52,7 @@ class RunConfig:
     )
     freeze_vision: bool = option(
         True,
-        en="keep the vision tower as it is, so that a laptop trains in minutes; --no-freeze-vision learns more on a GPU",
+        en="keep the vision tower as it is, so that a laptop trains in minutes; on a GPU, --no-freeze-vision",
         fr="garder la tour de vision telle quelle, pour qu'un portable entraîne en quelques minutes ;"
-        " --no-freeze-vision apprend mieux sur un GPU",
+        " sur un GPU, --no-freeze-vision",
     )
