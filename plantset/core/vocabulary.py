@@ -73,7 +73,8 @@ class Vocabulary:
         """
         if language not in self.languages:
             raise KeyError(language)
-        return [int(self._tokenizer.token_to_id(f"<{word}>")) for word in (task, language)]
+        vocabulary: dict[str, int] = self._tokenizer.get_vocab()
+        return [vocabulary[f"<{word}>"] for word in (task, language)]
 
     def encode(self, text: str, *, language: str, length: int) -> NDArray[np.int64]:
         """Return (length,) ids: prompt, text, end, padding; a longer text is cut, and then has no end."""

@@ -39,3 +39,14 @@ def probabilities(logits_NC: NDArray[np.float32], temperature: float) -> NDArray
 def decide(probs_C: NDArray[np.float64], calibration: Calibration) -> Decision:
     """Return "answer" when the best class is sure enough, else "unsure"."""
     return "answer" if float(probs_C.max()) >= calibration.confidence_threshold else "unsure"
+
+
+def prediction_set(probs_C: NDArray[np.float64], calibration: Calibration) -> list[int]:
+    """Return class indices, most probable first: each one before whose turn the weight has not passed the quantile.
+
+    The set of `evaluation.calibration.conformal_quantile`: c is in it when the classes more probable than c weigh at
+    most the quantile.
+    """
+    order = np.argsort(-probs_C, kind="stable")
+    above = np.concatenate([[0.0], np.cumsum(probs_C[order])[:-1]])
+    return [int(index) for index in order[above <= calibration.conformal_quantile]]

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from plantset import __version__
+from plantset.core.classes import ClassInfo, class_info_from_json
 from plantset.core.errors import CheckpointError
 from plantset.core.language import tr
 from plantset.core.preprocess import PreprocessConfig
@@ -41,19 +42,24 @@ class ModelCard:
     """What a model needs to be used, beside its weights.
 
     Attributes:
-        class_names: class ids in index order.
+        classes: what is known of each class, in index order.
         language: in which it describes by default.
         vocabulary: of the captioner; None without one.
         training: the resolved settings that it was trained with.
         data: counts and fingerprint of what it was trained on.
     """
 
-    class_names: tuple[str, ...]
+    classes: tuple[ClassInfo, ...]
     language: str
     vocabulary: Vocabulary | None
     calibration: Calibration
     training: Mapping[str, Any]
     data: Mapping[str, Any]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Class ids in index order."""
+        return tuple(info.class_id for info in self.classes)
 
 
 def to_checkpoint(model: MultimodalModel, card: ModelCard, extra: Mapping[str, Tensor] | None = None) -> Checkpoint:
@@ -71,7 +77,7 @@ def to_checkpoint(model: MultimodalModel, card: ModelCard, extra: Mapping[str, T
         "vision": vision_architecture(model.vision),
         "text": text_spec,
         "text_width": model.text.width if model.text is not None else 0,
-        "class_names": list(card.class_names),
+        "classes": [dataclasses.asdict(info) for info in card.classes],
         "language": card.language,
         "vocabulary": card.vocabulary.to_json() if card.vocabulary is not None else None,
         "calibration": dataclasses.asdict(card.calibration),
@@ -90,7 +96,7 @@ def read_card(checkpoint: Checkpoint) -> ModelCard:
     """Return the card of a checkpoint."""
     meta = checkpoint.meta
     return ModelCard(
-        class_names=tuple(meta["class_names"]),
+        classes=tuple(map(class_info_from_json, meta["classes"])),
         language=meta["language"],
         vocabulary=Vocabulary.from_json(meta["vocabulary"]) if meta["vocabulary"] is not None else None,
         calibration=Calibration(**meta["calibration"]),

@@ -89,7 +89,7 @@ def _digest(meta: str, tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256(meta.encode("utf-8"))
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
-        digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

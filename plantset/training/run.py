@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 
 from plantset import __version__
+from plantset.core.classes import class_infos
 from plantset.core.errors import ConfigError, DeviceError
 from plantset.core.files import sha256_json, write_json
 from plantset.core.language import tr
@@ -200,7 +201,7 @@ def train_model(*, use_mixed_precision: bool = False, **settings: Any) -> TrainR
 def _card(task: Task) -> ModelCard:
     hashes = sorted(f"{r.split}|{r.class_id}|{r.sha256 or r.image_path}" for r in task.data.records)
     return ModelCard(
-        class_names=task.data.class_names,
+        classes=class_infos(task.data.records),
         language=task.config.language,
         vocabulary=task.data.vocabulary if task.model.captioner is not None else None,
         calibration=Calibration(),

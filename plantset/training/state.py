@@ -11,7 +11,7 @@ from torch import Tensor
 from plantset.core.errors import CheckpointError
 from plantset.core.language import tr
 from plantset.core.log import say
-from plantset.models.load import ModelCard, load_weights, to_checkpoint
+from plantset.models.load import ModelCard, load_weights, read_card, to_checkpoint
 from plantset.models.multimodal import MultimodalModel
 from plantset.runtime.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from plantset.runtime.strategy import Strategy
@@ -84,7 +84,7 @@ def load_initial_weights(model: MultimodalModel, class_names: tuple[str, ...], p
         CheckpointError: damaged, or of another architecture.
     """
     checkpoint = load_checkpoint(path)
-    earlier = tuple(checkpoint.meta["class_names"])
+    earlier = read_card(checkpoint).class_names
     tensors = checkpoint.section("model")
     own = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("text.")}
     rows = [(class_names.index(name), earlier.index(name)) for name in class_names if name in earlier]
@@ -126,7 +126,7 @@ def _check_same_run(path: Path, checkpoint: Checkpoint, card: ModelCard) -> None
         for name, value in card.training.items()
         if name not in _FREE_TO_CHANGE and checkpoint.meta["training"].get(name) != value
     ]
-    if tuple(checkpoint.meta["class_names"]) != card.class_names:
+    if read_card(checkpoint).class_names != card.class_names:
         differing.insert(0, "classes")
     if checkpoint.meta["data"].get("fingerprint") != card.data.get("fingerprint"):
         differing.insert(0, tr("the photos", "les photos"))

@@ -1,0 +1,63 @@
+"""What is known of each class: taken from the manifest once, carried by the checkpoint, shown by inference."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from plantset.core.records import Record, Texts
+
+
+@dataclass(frozen=True, slots=True)
+class ClassInfo:
+    """One class as people know it.
+
+    Attributes:
+        class_id: as in the manifest.
+        label: as one of the user's folders names it.
+        crop, disease, agent, kind: None where the class was matched to no disease.
+        texts: language -> what is said of it: the card.
+        text_source: field -> "user", "catalogue" or "photo".
+        mask_terms: names and synonyms that a note must not contain.
+    """
+
+    class_id: str
+    label: str
+    crop: str | None = None
+    disease: str | None = None
+    agent: str | None = None
+    kind: str | None = None
+    texts: Mapping[str, Texts] = field(default_factory=dict)
+    text_source: Mapping[str, str] = field(default_factory=dict)
+    mask_terms: tuple[str, ...] = ()
+
+
+def class_infos(records: Iterable[Record]) -> tuple[ClassInfo, ...]:
+    """Return one info per class id in index order, from the first record of each class."""
+    found: dict[str, ClassInfo] = {}
+    for record in records:
+        if record.class_id not in found:
+            found[record.class_id] = ClassInfo(
+                class_id=record.class_id,
+                label=record.label,
+                crop=record.crop,
+                disease=record.disease,
+                agent=record.agent,
+                kind=record.kind,
+                texts=dict(record.texts),
+                text_source=dict(record.text_source),
+                mask_terms=record.mask_terms,
+            )
+    return tuple(found[name] for name in sorted(found))
+
+
+def class_info_from_json(row: Mapping[str, Any]) -> ClassInfo:
+    """Restore what `dataclasses.asdict` gave, after a round trip through JSON."""
+    texts = {
+        language: Texts(text["description"], tuple(text["symptoms"]), tuple(text["management"]))
+        for language, text in row["texts"].items()
+    }
+    known = {spec.name: row[spec.name] for spec in dataclasses.fields(ClassInfo)}
+    return ClassInfo(**{**known, "texts": texts, "mask_terms": tuple(row["mask_terms"])})

@@ -1,0 +1,45 @@
+"""The settings of `plantset infer`, each defined once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from plantset.core.options import option
+
+
+@dataclass(frozen=True)
+class InferConfig:
+    """Ask a trained model about one photo, or about every photo of a folder."""
+
+    checkpoint: Path = option(en="the best_model.pth of a training", fr="le best_model.pth d'un entraînement")
+    image: Path = option(en="a photo, or a folder of photos", fr="une photo, ou un dossier de photos")
+    num_classes: int | None = option(
+        None,
+        en="a check: it stops if the model has another number of classes",
+        fr="une vérification : il s'arrête si le modèle a un autre nombre de classes",
+    )
+    text: str | None = option(
+        None,
+        en="what the grower saw, in their own words; names of diseases in it are masked, as in training",
+        fr="ce que le cultivateur a vu, avec ses mots ; les noms de maladies y sont masqués, comme à l'entraînement",
+    )
+    top_k: int = option(5, en="how many classes to show", fr="nombre de classes à montrer")
+    generate_description: bool = option(
+        False,
+        en="also let the model describe the photo; the text is generated, and marked so",
+        fr="laisser aussi le modèle décrire la photo ; le texte est généré, et signalé comme tel",
+    )
+    language: Literal["fr", "en"] | None = option(
+        None,
+        en="of descriptions and cards; by default the model's own",
+        fr="langue des descriptions et des fiches ; par défaut celle du modèle",
+    )
+    output: Path | None = option(
+        None,
+        en="also write the answers: .json (a list) or .jsonl (one a line)",
+        fr="écrire aussi les réponses : .json (une liste) ou .jsonl (une par ligne)",
+    )
+    batch_size: int = option(16, en="photos asked at once", fr="photos interrogées à la fois")
+    device: Literal["auto", "cpu", "cuda"] = option("auto", en="where the model runs", fr="où tourne le modèle")

@@ -1,0 +1,242 @@
+"""`plantset infer`: photos from disk, answers as a table, JSON or JSON lines."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plantset import __version__
+from plantset.core.errors import ConfigError, DataError
+from plantset.core.files import write_json, write_json_lines
+from plantset.core.language import tr
+from plantset.core.log import progress
+from plantset.core.photo import PhotoError
+from plantset.data.geometry import Pixels
+from plantset.inference.config import InferConfig
+from plantset.inference.predictor import Prediction, Predictor, load_predictor
+
+_PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic"}
+_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One file with its prediction, or with why it has none."""
+
+    path: Path
+    prediction: Prediction | None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class InferReport:
+    """The answers, in the order of the files."""
+
+    answers: tuple[Answer, ...]
+    output: Path | None
+
+    def summary(self) -> str:
+        """Return a block a photo: candidates, description, card."""
+        blocks = ["\n".join(_lines(answer)) for answer in self.answers]
+        if self.output is not None:
+            blocks.append(tr(f"written: {self.output}", f"écrit : {self.output}"))
+        return "\n\n".join(blocks)
+
+    @property
+    def exit_code(self) -> int:
+        """Return 3 when some files could not be read, 0 otherwise."""
+        return 3 if any(answer.error for answer in self.answers) else 0
+
+
+def infer(config: InferConfig) -> InferReport:
+    """Answer for a photo or for every photo of a folder.
+
+    A file that cannot be read gets an error of its own and the rest goes on; a single photo that cannot be read is
+    the user's mistake.
+
+    Raises:
+        ConfigError: a wrong number or output name.
+        CheckpointError: the model cannot be loaded.
+        DataError: there is no photo, or the one photo cannot be read.
+    """
+    _check(config)
+    paths = find_photos(config.image)
+    predictor = load_predictor(config.checkpoint, config.device)
+    _check_num_classes(config.num_classes, predictor.model.class_names)
+    if config.image.is_file():
+        predictor.read(config.image)  # a single broken photo is an error, not an answer
+    answers: list[Answer] = []
+    title = tr("photos", "photos")
+    total = -(-len(paths) // config.batch_size)
+    for chunk in progress(_chunks(paths, config.batch_size), title=title, total=total, unit="batch"):
+        answers += _answer(predictor, chunk, config)
+    if config.output is not None:
+        _write(config.output, answers)
+    return InferReport(tuple(answers), config.output)
+
+
+def find_photos(path: Path) -> list[Path]:
+    """Return the photo itself, or every photo under the folder, sorted.
+
+    Raises:
+        DataError: nothing is there, or the folder has no photo.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise DataError(
+            tr(f"there is no photo or folder at {path}", f"il n'y a ni photo ni dossier à {path}"),
+            tr("check the path", "vérifiez le chemin"),
+        )
+    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in _PHOTO_SUFFIXES and p.is_file())
+    if not found:
+        raise DataError(
+            tr(f"no photo under {path}", f"aucune photo sous {path}"),
+            tr(
+                f"photos end in {', '.join(sorted(_PHOTO_SUFFIXES))}",
+                f"les photos finissent par {', '.join(sorted(_PHOTO_SUFFIXES))}",
+            ),
+        )
+    return found
+
+
+def to_row(answer: Answer) -> dict[str, Any]:
+    """Return an answer as JSON-able values."""
+    row: dict[str, Any] = {"image": answer.path.as_posix()}
+    if answer.prediction is None:
+        return {**row, "error": answer.error}
+    prediction = dataclasses.asdict(answer.prediction)
+    if answer.prediction.description is not None:
+        prediction["description"] = {
+            "text": answer.prediction.description,
+            "language": answer.prediction.description_language,
+            "generated": True,
+        }
+    del prediction["description_language"]
+    return {**row, **prediction, "schema_version": _SCHEMA_VERSION, "plantset_version": __version__}
+
+
+def _chunks(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
+    for start in range(0, len(paths), size):
+        yield paths[start : start + size]
+
+
+def _answer(predictor: Predictor, paths: Sequence[Path], config: InferConfig) -> list[Answer]:
+    views: dict[Path, Pixels] = {}
+    errors: dict[Path, str] = {}
+    for path in paths:
+        try:
+            views[path] = predictor.read(path)
+        except PhotoError as error:
+            errors[path] = error.problem
+    predictions: dict[Path, Prediction] = {}
+    if views:
+        answered = predictor.predict_views(
+            list(views.values()),
+            config.text,
+            language=config.language,
+            top_k=config.top_k,
+            describe=config.generate_description,
+        )
+        predictions = dict(zip(views, answered, strict=True))
+    return [Answer(path, predictions.get(path), errors.get(path)) for path in paths]
+
+
+def _write(output: Path, answers: Sequence[Answer]) -> None:
+    rows = [to_row(answer) for answer in answers]
+    if output.suffix == ".jsonl":
+        write_json_lines(output, rows)
+    else:
+        write_json(output, rows)
+
+
+def _lines(answer: Answer) -> list[str]:
+    if answer.prediction is None:
+        return [f"{answer.path}", "  " + tr("error: ", "erreur : ") + str(answer.error)]
+    prediction = answer.prediction
+    lines = [str(answer.path)]
+    if prediction.decision == "unsure":
+        lines.append(
+            tr(
+                "  not sure: the most probable classes are only candidates",
+                "  pas sûr : les classes les plus probables ne sont que des candidates",
+            )
+        )
+    for candidate in prediction.candidates:
+        lines.append(
+            f"  {100 * candidate.probability:5.1f} %  {_title(candidate.disease, candidate.crop, candidate.label)}"
+        )
+    if prediction.note is not None:
+        lines += _note_lines(prediction)
+    if prediction.description is not None:
+        lines += [tr("  generated description:", "  description générée :"), f"    {prediction.description}"]
+    if prediction.card is not None:
+        lines += _card_lines(prediction)
+    return lines
+
+
+def _note_lines(prediction: Prediction) -> list[str]:
+    note = prediction.note
+    assert note is not None
+    lines: list[str] = []
+    if note.names_masked:
+        lines.append(
+            tr(
+                f"  note: a disease name was masked; read: {note.used}",
+                f"  note : un nom de maladie a été masqué ; lu : {note.used}",
+            )
+        )
+    if note.changed_answer:
+        lines.append(
+            tr(
+                f"  the note changed the answer; the photo alone says {note.first_without}",
+                f"  la note a changé la réponse ; la photo seule dit {note.first_without}",
+            )
+        )
+    return lines
+
+
+def _card_lines(prediction: Prediction) -> list[str]:
+    card = prediction.card
+    assert card is not None
+    sources = ", ".join(sorted(set(card.source.values()))) or tr("catalogue", "catalogue")
+    lines = [tr(f"  card ({sources}):", f"  fiche ({sources}) :")]
+    lines += [tr("    check: ", "    à vérifier : ") + sentence for sentence in card.symptoms]
+    lines += [tr("    do: ", "    à faire : ") + sentence for sentence in card.management]
+    return lines
+
+
+def _title(disease: str | None, crop: str | None, label: str) -> str:
+    if disease is None:
+        return label
+    return f"{disease} ({crop})" if crop else disease
+
+
+def _check(config: InferConfig) -> None:
+    for flag, value in (("--top-k", config.top_k), ("--batch-size", config.batch_size)):
+        if value < 1:
+            raise ConfigError(
+                tr(f"{flag} is {value}", f"{flag} vaut {value}"), tr("give at least 1", "donnez au moins 1")
+            )
+    if config.output is not None and config.output.suffix not in (".json", ".jsonl"):
+        raise ConfigError(
+            tr(
+                f"--output {config.output} is neither .json nor .jsonl",
+                f"--output {config.output} n'est ni .json ni .jsonl",
+            ),
+            tr("name it answers.json or answers.jsonl", "nommez-le reponses.json ou reponses.jsonl"),
+        )
+
+
+def _check_num_classes(asked: int | None, names: tuple[str, ...]) -> None:
+    if asked is not None and asked != len(names):
+        raise ConfigError(
+            tr(
+                f"--num-classes is {asked}, the model has {len(names)}: {', '.join(names)}",
+                f"--num-classes vaut {asked}, le modèle en a {len(names)} : {', '.join(names)}",
+            ),
+            tr(f"leave it out, or give {len(names)}", f"ôtez-le, ou donnez {len(names)}"),
+        )
