@@ -1,0 +1,99 @@
+"""The flags of `plantset clean`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from plantset.core.options import option
+
+
+@dataclass(frozen=True)
+class CleanConfig:
+    """Turn a messy photo folder into a clean manifest."""
+
+    data_dir: Path | None = option(
+        None,
+        en="folder of photos: <class>/…, or train/<class>/… with val/ and test/; never written to. "
+        "May be left out with --labels-csv (then: the table's own folder)",
+        fr="dossier des photos : <classe>/…, ou train/<classe>/… avec val/ et test/ ; jamais modifié. "
+        "Facultatif avec --labels-csv (alors : le dossier du tableau)",
+    )
+    min_size: int = option(
+        256,
+        en="smallest short side in pixels; smaller photos are rejected. Lower it for thumbnails (96 still works)",
+        fr="plus petit côté minimal en pixels ; les photos plus petites sont rejetées. Baissez-le pour des vignettes",
+    )
+    target_size: int = option(
+        512,
+        en="longer side in pixels of the written images; smaller photos are never enlarged. "
+        "Raise it if you train above 448 px",
+        fr="grand côté en pixels des images écrites ; les photos plus petites ne sont jamais agrandies. "
+        "Augmentez-le si vous entraînez au-delà de 448 px",
+    )
+    output_file: Path = option(
+        Path("dataset_clean.jsonl"),
+        en="manifest to write; .meta.json and .rejected.jsonl go beside it",
+        fr="manifeste à écrire ; .meta.json et .rejected.jsonl sont placés à côté",
+    )
+    images_dir: Path | None = option(
+        None,
+        en="folder of the cleaned images (default: <output file>_images)",
+        fr="dossier des images nettoyées (par défaut : <fichier de sortie>_images)",
+    )
+    labels_csv: Path | None = option(
+        None,
+        en="a table of photos and labels, in place of class folders; paths are relative to its folder or --data-dir",
+        fr="un tableau de photos et d'étiquettes, au lieu de dossiers par classe ; chemins relatifs à son dossier "
+        "ou à --data-dir",
+    )
+    image_column: str = option("path", en="column of the photo's path", fr="colonne du chemin de la photo")
+    label_column: str = option("label", en="column of the class", fr="colonne de la classe")
+    group_column: str | None = option(
+        None,
+        en="column that is equal for photos of one leaf or copies of one photo; they stay in one split",
+        fr="colonne égale pour les photos d'une même feuille ou les copies d'une photo ; elles restent ensemble",
+    )
+    split_column: str | None = option(
+        None,
+        en="column with train, val or test; empty cells are assigned",
+        fr="colonne avec train, val ou test ; les cellules vides sont réparties",
+    )
+    style_column: str | None = option(
+        None, en="column kept as the record's style (lab, field)", fr="colonne gardée comme style (lab, field)"
+    )
+    source_column: str | None = option(
+        None, en="column kept as the record's collection", fr="colonne gardée comme collection d'origine"
+    )
+    val_ratio: float = option(
+        0.15,
+        en="share of each class's photos for validation where no split is given (whole groups)",
+        fr="part des photos de chaque classe pour la validation quand aucun partage n'est donné (groupes entiers)",
+    )
+    test_ratio: float = option(
+        0.0,
+        en="share of each class's photos for the final test; 0 makes none",
+        fr="part des photos de chaque classe pour le test final ; 0 n'en fait pas",
+    )
+    seed: int = option(0, en="seed of the split", fr="graine du partage")
+    num_workers: int | None = option(
+        None,
+        en="worker processes (default: one per core); 0 works in the main process; the result is the same",
+        fr="processus de travail (par défaut : un par cœur) ; 0 travaille dans le processus principal ; même résultat",
+    )
+    fix_leaks: bool = option(
+        False,
+        en="when copies of one photo stand in two splits, move them to one: test wins over val over train",
+        fr="quand des copies d'une photo sont dans deux partages, les réunir : test l'emporte sur val, puis train",
+    )
+    min_group_count: int = option(
+        1,
+        en="classes with fewer groups (different leaves) than this are left out and counted; 10 gives usable scores",
+        fr="les classes qui ont moins de groupes (feuilles différentes) sont laissées de côté et comptées ; "
+        "10 donne des scores utilisables",
+    )
+    exclude_labels: tuple[str, ...] = option(
+        (),
+        en="labels to leave out, as patterns: 'ambiguous|*' 'unknown'",
+        fr="étiquettes à laisser de côté, par motifs : 'ambiguous|*' 'inconnu'",
+    )

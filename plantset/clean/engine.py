@@ -1,0 +1,107 @@
+"""The pool: many photos at once, in processes that never import torch, with bounded memory.
+
+A worker that dies (a decoder that crashes, memory that runs out) doesn't end the run: the photos that were in its hands
+are tried again one by one, and the one that kills a second time is refused as `decoder-crash`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+
+import cv2
+
+from plantset.clean.facts import Job, Outcome, Refusal, measure
+
+_CHUNK = 16
+_CHUNKS_AHEAD = 3  # for each worker: enough that none waits, few enough that a kill wastes little
+_WORTH_A_POOL = 200  # starting workers costs about a second, as much as this many photos
+
+Measure = Callable[[Job], Outcome]
+_Chunk = list[int]
+
+
+def default_workers(job_count: int) -> int:
+    """Return one worker for each core this process may use, or 0 when so few photos aren't worth a pool."""
+    if job_count < _WORTH_A_POOL:
+        return 0
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def measure_all(jobs: Sequence[Job], num_workers: int | None, work: Measure = measure) -> Iterator[tuple[int, Outcome]]:
+    """Yield (index of the job, its outcome) as they come: the order depends on the workers, the outcomes don't.
+
+    Args:
+        num_workers: processes; 0 works in this one; None is one for each core.
+        work: what is done with each job; importable by name, because workers are spawned.
+    """
+    workers = default_workers(len(jobs)) if num_workers is None else num_workers
+    if workers == 0:
+        for index, job in enumerate(jobs):
+            yield index, work(job)
+        return
+    waiting = deque(list(range(start, min(start + _CHUNK, len(jobs)))) for start in range(0, len(jobs), _CHUNK))
+    while waiting:
+        suspects: list[int] = []
+        yield from _run_pool(jobs, waiting, suspects, workers, work)
+        for index in suspects:
+            yield index, _alone(jobs[index], work)
+
+
+def _run_pool(
+    jobs: Sequence[Job], waiting: deque[_Chunk], suspects: list[int], workers: int, work: Measure
+) -> Iterator[tuple[int, Outcome]]:
+    """Work until nothing waits or a worker dies; then `suspects` are the jobs that may have killed it."""
+    running: dict[Future[list[Outcome]], _Chunk] = {}
+    with _pool(workers) as pool:
+        try:
+            while (waiting and not suspects) or running:
+                while waiting and not suspects and len(running) < workers * _CHUNKS_AHEAD:
+                    chunk = waiting.popleft()
+                    running[pool.submit(_measure_chunk, [jobs[index] for index in chunk], work)] = chunk
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    chunk = running.pop(future)
+                    try:
+                        outcomes = future.result()
+                    except BrokenProcessPool:
+                        suspects.extend(chunk)
+                        continue
+                    yield from zip(chunk, outcomes, strict=True)
+        except BrokenProcessPool:  # from submit: the chunk was not taken
+            suspects.extend([*chunk, *(index for held in running.values() for index in held)])
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _alone(job: Job, work: Measure) -> Outcome:
+    with _pool(1) as pool:
+        try:
+            return pool.submit(_measure_chunk, [job], work).result()[0]
+        except BrokenProcessPool:
+            return Refusal("decoder-crash", "the decoder crashed on this file")
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A killed parent can't stop its workers, and they would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _measure_chunk(jobs: list[Job], work: Measure) -> list[Outcome]:
+    return [work(job) for job in jobs]

@@ -1,0 +1,118 @@
+"""One photo: decode, judge, hash, shrink, write. What a worker does; it knows nothing of the other photos."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from plantset.clean.checks import WORKING_SIZE_PX, CheckThresholds, find_issues
+from plantset.clean.duplicates import perceptual_hash, thumbnail
+from plantset.core.errors import DataError
+from plantset.core.language import tr
+from plantset.core.photo import MAX_BYTES, Photo, PhotoError, decode_photo, encode_jpeg, has_wrong_suffix, shrink
+
+_NOTED_ISSUES = {"end-marker-repaired", "trailing-data", "icc-unreadable"}
+PART_SUFFIX = ".plantset-part"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One photo to do: where it is, and where its clean image goes."""
+
+    source: Path
+    image: Path
+    min_size: int
+    target_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFacts:
+    """What is known of a photo by itself.
+
+    Attributes:
+        original_size, size: (width, height) before and after.
+        phash: 16 hex digits.
+        thumbnail: 16×16 grey levels.
+        image_bytes: length of the written image: how a rerun sees that it is still whole.
+    """
+
+    sha256: str
+    original_size: tuple[int, int]
+    size: tuple[int, int]
+    phash: str
+    issues: tuple[str, ...]
+    thumbnail: bytes
+    image_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a file is not kept: a stable code and what was seen."""
+
+    reason: str
+    detail: str = ""
+
+
+Outcome = PhotoFacts | Refusal
+
+
+def measure(job: Job) -> Outcome:
+    """Do one photo. The image is in place, whole, when this returns facts.
+
+    Raises:
+        DataError: the image can't be written (a full disk, missing rights).
+    """
+    try:
+        if job.source.stat().st_size > MAX_BYTES:
+            return Refusal("too-many-bytes", f"{job.source.stat().st_size} > {MAX_BYTES}")
+        data = job.source.read_bytes()
+        photo = decode_photo(data, longer_side_px=max(WORKING_SIZE_PX, job.target_size))
+    except OSError as error:
+        return Refusal("unreadable", error.strerror or type(error).__name__)
+    except PhotoError as error:
+        return Refusal(error.reason, error.detail)
+    width, height = photo.original_size
+    if min(width, height) < job.min_size:
+        return Refusal("too-small", f"{width}x{height}, short side under {job.min_size}")
+    wrong_suffix = has_wrong_suffix(job.source.name, data)
+    return _facts(job, photo, hashlib.sha256(data).hexdigest(), wrong_suffix=wrong_suffix)
+
+
+def _facts(job: Job, photo: Photo, sha256: str, *, wrong_suffix: bool) -> PhotoFacts:
+    grey = np.asarray(cv2.cvtColor(shrink(photo.pixels, WORKING_SIZE_PX), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    issues = {*find_issues(grey, photo.original_size, CheckThresholds()), *_NOTED_ISSUES.intersection(photo.notes)}
+    if wrong_suffix:
+        issues.add("extension-mismatch")
+    pixels = shrink(photo.pixels, job.target_size)
+    encoded = encode_jpeg(pixels)
+    _write(job.image, encoded)
+    return PhotoFacts(
+        sha256=sha256,
+        original_size=photo.original_size,
+        size=(pixels.shape[1], pixels.shape[0]),
+        phash=f"{perceptual_hash(grey):016x}",
+        issues=tuple(sorted(issues)),
+        thumbnail=thumbnail(grey),
+        image_bytes=len(encoded),
+    )
+
+
+def _write(image: Path, encoded: bytes) -> None:
+    """Write and rename: no flush to the disk for each photo, because a rerun checks every image's length."""
+    part = image.with_name(image.name + PART_SUFFIX)
+    try:
+        image.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(encoded)
+        part.replace(image)
+    except OSError as error:
+        raise DataError(
+            tr(f"cannot write {image}: {error.strerror}", f"impossible d'écrire {image} : {error.strerror}"),
+            tr(
+                "free some space or choose another --images-dir, then run again: only the rest is done",
+                "libérez de la place ou choisissez un autre --images-dir, puis relancez : seul le reste sera fait",
+            ),
+        ) from error

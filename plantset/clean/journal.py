@@ -1,0 +1,125 @@
+"""What has been done already: one line a photo, appended while working, so that a killed run goes on where it was."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from plantset.clean.facts import Outcome, PhotoFacts, Refusal
+from plantset.core.files import write_json_lines
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a source file looked like when it was read, and where its image went: equal means nothing to do."""
+
+    size: int
+    mtime_ns: int
+    image_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One photo that was done, under the settings named by `settings`."""
+
+    settings: str
+    stamp: Stamp
+    outcome: Outcome
+
+
+def journal_path(output_file: Path) -> Path:
+    """Return `NAME.work.jsonl` for `NAME.jsonl`."""
+    return output_file.with_name(output_file.name.removesuffix(".jsonl") + ".work.jsonl")
+
+
+def read_journal(path: Path) -> dict[str, Entry]:
+    """Return source path -> its last entry, whatever its settings; a line cut off by a kill is left out."""
+    if not path.exists():
+        return {}
+    entries: dict[str, Entry] = {}
+    with path.open("rb") as file:
+        for line in file:
+            row = _parse(line)
+            if row is not None:
+                stamp = Stamp(row["bytes"], row["mtime_ns"], row["image_path"])
+                entries[row["source_path"]] = Entry(row["settings"], stamp, _outcome(row))
+    return entries
+
+
+def write_journal(path: Path, entries: Mapping[str, Entry]) -> None:
+    """Write the journal anew, atomically, in the order of the source paths."""
+    write_json_lines(path, (_row(source_path, entries[source_path]) for source_path in sorted(entries)))
+
+
+class JournalWriter:
+    """Appends to a journal; every line is handed to the system at once, so that a kill loses none."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self._file = self._path.open("ab", buffering=0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._file is not None
+        self._file.close()
+
+    def add(self, source_path: str, entry: Entry) -> None:
+        """Append one photo."""
+        assert self._file is not None
+        self._file.write(json.dumps(_row(source_path, entry)).encode("ascii") + b"\n")
+
+
+def _row(source_path: str, entry: Entry) -> dict[str, Any]:
+    stamp, outcome = entry.stamp, entry.outcome
+    row: dict[str, Any] = {
+        "source_path": source_path,
+        "settings": entry.settings,
+        "bytes": stamp.size,
+        "mtime_ns": stamp.mtime_ns,
+        "image_path": stamp.image_path,
+    }
+    if isinstance(outcome, Refusal):
+        return row | {"refusal": [outcome.reason, outcome.detail]}
+    return row | {
+        "sha256": outcome.sha256,
+        "original_size": outcome.original_size,
+        "size": outcome.size,
+        "phash": outcome.phash,
+        "issues": outcome.issues,
+        "thumbnail": base64.b85encode(outcome.thumbnail).decode("ascii"),
+        "image_bytes": outcome.image_bytes,
+    }
+
+
+def _outcome(row: Mapping[str, Any]) -> Outcome:
+    if "refusal" in row:
+        return Refusal(*row["refusal"])
+    return PhotoFacts(
+        sha256=row["sha256"],
+        original_size=tuple(row["original_size"]),
+        size=tuple(row["size"]),
+        phash=row["phash"],
+        issues=tuple(row["issues"]),
+        thumbnail=base64.b85decode(row["thumbnail"]),
+        image_bytes=row["image_bytes"],
+    )
+
+
+def _parse(line: bytes) -> Any:
+    """Return the line's object, None for a line that a kill cut off."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None

@@ -1,0 +1,113 @@
+"""Do only what is not done yet, and leave no image behind that no record names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from plantset.clean.engine import measure_all
+from plantset.clean.facts import PART_SUFFIX, Job, Outcome, PhotoFacts, Refusal
+from plantset.clean.journal import Entry, JournalWriter, Stamp, read_journal, write_journal
+from plantset.clean.scan import FoundFile
+from plantset.core.language import tr
+from plantset.core.log import progress
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Where the work is done and how.
+
+    Attributes:
+        settings: fingerprint of all that decides facts and images; entries of other settings are done anew.
+    """
+
+    journal: Path
+    images_dir: Path
+    settings: str
+    min_size: int
+    target_size: int
+    num_workers: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """The outcome of each source path, how many were known already, and every image path that may lie about."""
+
+    outcomes: Mapping[str, Outcome]
+    reused: int
+    images: frozenset[str]
+
+
+def do_photos(files: Sequence[FoundFile], image_paths: Mapping[str, str], workshop: Workshop) -> Worked:
+    """Measure the files that no journal entry covers; entries are appended as they come."""
+    known = read_journal(workshop.journal)
+    entries: dict[str, Entry] = {}
+    todo: list[tuple[FoundFile, Stamp]] = []
+    for file in files:
+        stamp = _stamp(file, image_paths[file.source_path])
+        entry = known.get(file.source_path)
+        if stamp is None:
+            entries[file.source_path] = Entry(workshop.settings, Stamp(-1, -1, ""), Refusal("unreadable"))
+        elif entry is not None and entry.settings == workshop.settings and entry.stamp == stamp:
+            entries[file.source_path] = entry
+        else:
+            todo.append((file, stamp))
+    reused = len(entries)
+    write_journal(workshop.journal, known)  # without a line that a kill cut off
+    entries.update(_measure(todo, workshop))
+    write_journal(workshop.journal, {**known, **entries})
+    images = {entry.stamp.image_path for book in (known, entries) for entry in book.values()}
+    return Worked({path: entry.outcome for path, entry in entries.items()}, reused, frozenset(images - {""}))
+
+
+def restore_images(kept: Iterable[tuple[FoundFile, str, PhotoFacts]], workshop: Workshop) -> None:
+    """Write again the images that a record names and that are gone or cut short."""
+    absent = [
+        Job(file.path, workshop.images_dir / image_path, workshop.min_size, workshop.target_size)
+        for file, image_path, facts in kept
+        if _length(workshop.images_dir / image_path) != facts.image_bytes
+    ]
+    for _ in measure_all(absent, workshop.num_workers):
+        pass
+
+
+def tidy(files: Sequence[FoundFile], worked: Worked, kept_images: set[str], workshop: Workshop) -> None:
+    """Remove images that no record names (only ones that the journal says we wrote), and forget vanished sources."""
+    for image_path in sorted(worked.images - kept_images):
+        image = workshop.images_dir / image_path
+        image.unlink(missing_ok=True)
+        image.with_name(image.name + PART_SUFFIX).unlink(missing_ok=True)
+    here = {file.source_path for file in files}
+    entries = {path: entry for path, entry in read_journal(workshop.journal).items() if path in here}
+    write_journal(workshop.journal, entries)
+
+
+def _measure(todo: Sequence[tuple[FoundFile, Stamp]], workshop: Workshop) -> dict[str, Entry]:
+    jobs = [
+        Job(file.path, workshop.images_dir / stamp.image_path, workshop.min_size, workshop.target_size)
+        for file, stamp in todo
+    ]
+    fresh: dict[str, Entry] = {}
+    outcomes = measure_all(jobs, workshop.num_workers)
+    with JournalWriter(workshop.journal) as journal:
+        for index, outcome in progress(outcomes, title=tr("photos", "photos"), total=len(jobs), unit=" photo"):
+            file, stamp = todo[index]
+            fresh[file.source_path] = Entry(workshop.settings, stamp, outcome)
+            journal.add(file.source_path, fresh[file.source_path])
+    return fresh
+
+
+def _stamp(file: FoundFile, image_path: str) -> Stamp | None:
+    try:
+        status = file.path.stat()
+    except OSError:
+        return None
+    return Stamp(status.st_size, status.st_mtime_ns, image_path)
+
+
+def _length(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return -1

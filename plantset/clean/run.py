@@ -1,0 +1,324 @@
+"""`plantset clean`: from a folder of photos to the manifest, step by step."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import cv2
+import PIL
+import simplejpeg
+
+from plantset.clean.config import CleanConfig
+from plantset.clean.journal import journal_path
+from plantset.clean.naming import image_names
+from plantset.clean.report import CleanReport, class_twins
+from plantset.clean.resume import Workshop, do_photos, restore_images, tidy
+from plantset.clean.scan import FoundFile, scan_folder
+from plantset.clean.selection import (
+    EXCLUDED,
+    LABEL_CONFLICT,
+    Candidate,
+    drop_exact_copies,
+    drop_rare_classes,
+    group_candidates,
+    is_excluded,
+    sort_out,
+)
+from plantset.clean.split import SplitPlan, assign_splits, find_leaks
+from plantset.clean.table import TableColumns, scan_table
+from plantset.core.errors import ConfigError, DataError
+from plantset.core.files import sha256_json
+from plantset.core.language import tr
+from plantset.core.options import command_line, write_resolved
+from plantset.core.photo import JPEG_QUALITY
+from plantset.core.records import (
+    CleanRecord,
+    ManifestMeta,
+    RejectedRecord,
+    Split,
+    default_images_dir,
+    rejected_path,
+    write_manifest,
+    write_rejected,
+)
+
+_METHOD = 1  # raise it when facts or images of the same photo change, so that no old journal is reused
+
+
+@dataclass(frozen=True, slots=True)
+class _Selected:
+    """The photos that stay, and what was seen on the way."""
+
+    candidates: list[Candidate]
+    rejected: list[RejectedRecord]
+    near_copy_pairs: int
+    leaks: int
+
+
+def clean(config: CleanConfig) -> CleanReport:
+    """Turn a photo folder (or a table of photos) into a manifest; every file found is kept or rejected with a reason.
+
+    Run again after a kill, or on a changed folder, only what is new is done; the result is that of one whole run.
+
+    Raises:
+        ConfigError: flags that contradict each other, or an output inside the source folder.
+        DataError: no photo is left, the table is wrong, or the output can't be written.
+    """
+    root = _source_root(config)
+    workshop = _workshop(config, root)
+    _check_places(config, root, workshop.images_dir)
+    files = _scan(config, root)
+    image_paths = dict(zip((file.source_path for file in files), _image_names(files), strict=True))
+
+    worked = do_photos([file for file in files if file.refusal is None], image_paths, workshop)
+    candidates, rejected = sort_out(files, worked.outcomes, image_paths)
+    selected = _select(candidates, rejected, config.min_group_count)
+    if not selected.candidates:
+        raise _nothing_left(root, selected.rejected)
+    restore_images([(item.file, item.image_path, item.facts) for item in selected.candidates], workshop)
+
+    members = [candidate.split_member() for candidate in selected.candidates]
+    plan = SplitPlan(config.val_ratio, config.test_ratio, config.seed, config.fix_leaks)
+    splits = assign_splits(members, plan)
+    records = [_record(item, split) for item, split in zip(selected.candidates, splits, strict=True)]
+    report = _report(config, selected, records, workshop.images_dir, reused=worked.reused)
+    _write(config, records, selected.rejected, report)
+    tidy(files, worked, {record.image_path for record in records}, workshop)
+    return report
+
+
+def _source_root(config: CleanConfig) -> Path:
+    if config.labels_csv is not None:
+        return config.data_dir or config.labels_csv.parent
+    if config.data_dir is None:
+        raise ConfigError(
+            tr("there is no photo folder", "il n'y a pas de dossier de photos"),
+            tr("--data-dir FOLDER, or --labels-csv TABLE.csv", "--data-dir DOSSIER, ou --labels-csv TABLEAU.csv"),
+        )
+    return config.data_dir
+
+
+def _workshop(config: CleanConfig, root: Path) -> Workshop:
+    images_dir = config.images_dir or default_images_dir(config.output_file)
+    settings = {
+        "method": _METHOD,
+        "min_size": config.min_size,
+        "target_size": config.target_size,
+        "quality": JPEG_QUALITY,
+        "root": str(root.resolve()),
+        "images_dir": str(images_dir.resolve()),
+        "versions": [simplejpeg.__version__, PIL.__version__, cv2.__version__],
+    }
+    return Workshop(
+        journal=journal_path(config.output_file),
+        images_dir=images_dir,
+        settings=sha256_json(settings)[:16],
+        min_size=config.min_size,
+        target_size=config.target_size,
+        num_workers=config.num_workers,
+    )
+
+
+def _check_places(config: CleanConfig, root: Path, images_dir: Path) -> None:
+    """Refuse numbers out of range, a folder that isn't there, and outputs that would touch the source."""
+    _check_numbers(config)
+    _check_table_flags(config)
+    if not root.is_dir():
+        raise ConfigError(
+            tr(f"{root} is not a folder", f"{root} n'est pas un dossier"),
+            tr("check the path given as --data-dir", "vérifiez le chemin donné par --data-dir"),
+        )
+    source = root.resolve()
+    for output in (config.output_file.resolve(), images_dir.resolve()):
+        if output.is_relative_to(source) or source.is_relative_to(output):
+            raise ConfigError(
+                tr(
+                    f"{output} and the source folder {source} lie inside one another; the source is never written to",
+                    f"{output} et le dossier source {source} sont l'un dans l'autre ; la source n'est jamais modifiée",
+                ),
+                tr(
+                    f"write beside it: --output-file {source.parent / 'dataset_clean.jsonl'}",
+                    f"écrivez à côté : --output-file {source.parent / 'dataset_clean.jsonl'}",
+                ),
+            )
+    try:
+        images_dir.mkdir(parents=True, exist_ok=True)
+        config.output_file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            tr(
+                f"cannot make {error.filename}: {error.strerror}",
+                f"impossible de créer {error.filename} : {error.strerror}",
+            ),
+            tr("choose another --output-file or --images-dir", "choisissez un autre --output-file ou --images-dir"),
+        ) from error
+
+
+def _check_numbers(config: CleanConfig) -> None:
+    held_out = config.val_ratio + config.test_ratio
+    checks = (
+        (config.min_size >= 1, "--min-size", tr("1 pixel or more", "1 pixel ou plus")),
+        (config.target_size >= 16, "--target-size", tr("16 pixels or more", "16 pixels ou plus")),
+        (0 <= config.val_ratio < 1, "--val-ratio", tr("from 0 to below 1", "de 0 à moins de 1")),
+        (0 <= config.test_ratio < 1, "--test-ratio", tr("from 0 to below 1", "de 0 à moins de 1")),
+        (
+            held_out < 1,
+            "--val-ratio + --test-ratio",
+            tr("below 1: train needs photos", "moins de 1 : train a besoin de photos"),
+        ),
+        (config.min_group_count >= 1, "--min-group-count", tr("1 or more", "1 ou plus")),
+        (config.num_workers is None or config.num_workers >= 0, "--num-workers", tr("0 or more", "0 ou plus")),
+    )
+    for fits, flag, expected in checks:
+        if not fits:
+            raise ConfigError(
+                tr(f"{flag} is out of range", f"{flag} est hors limites"), tr(f"give {expected}", f"donnez {expected}")
+            )
+
+
+def _check_table_flags(config: CleanConfig) -> None:
+    if config.labels_csv is not None:
+        return
+    columns = [spec for spec in fields(config) if spec.name.endswith("_column")]
+    idle = [spec.name for spec in columns if getattr(config, spec.name) != spec.default]
+    if idle:
+        flag = "--" + idle[0].replace("_", "-")
+        raise ConfigError(
+            tr(
+                f"{flag} names a column, but there is no table",
+                f"{flag} désigne une colonne, mais il n'y a pas de tableau",
+            ),
+            tr("add --labels-csv TABLE.csv", "ajoutez --labels-csv TABLEAU.csv"),
+        )
+
+
+def _scan(config: CleanConfig, root: Path) -> list[FoundFile]:
+    if config.labels_csv is None:
+        files = scan_folder(root)
+    else:
+        columns = TableColumns(
+            config.image_column,
+            config.label_column,
+            group=config.group_column,
+            split=config.split_column,
+            style=config.style_column,
+            source=config.source_column,
+        )
+        files = scan_table(config.labels_csv, root, columns)
+    return [
+        replace(file, refusal=(EXCLUDED, file.label or ""))
+        if file.refusal is None and is_excluded(file.label, config.exclude_labels)
+        else file
+        for file in files
+    ]
+
+
+def _image_names(files: Sequence[FoundFile]) -> list[str]:
+    return image_names([file.source_path for file in files])
+
+
+def _select(candidates: Sequence[Candidate], rejected: list[RejectedRecord], min_group_count: int) -> _Selected:
+    grouped, near_copy_pairs = group_candidates(candidates)
+    leaks = find_leaks([candidate.split_member() for candidate in grouped])
+    distinct, copies = drop_exact_copies(grouped)
+    common, rare = drop_rare_classes(distinct, min_group_count)
+    everything = sorted([*rejected, *copies, *rare], key=lambda record: record.source_path)
+    return _Selected(common, everything, near_copy_pairs, len(leaks))
+
+
+def _record(candidate: Candidate, split: Split) -> CleanRecord:
+    facts = candidate.facts
+    conflict = (LABEL_CONFLICT,) if candidate.in_conflict else ()
+    return CleanRecord(
+        image_path=candidate.image_path,
+        label=candidate.label,
+        split=split,
+        original_size=facts.original_size,
+        size=facts.size,
+        sha256=facts.sha256,
+        phash=facts.phash,
+        group=candidate.group,
+        source_path=candidate.file.source_path,
+        issues=tuple(sorted({*facts.issues, *conflict})),
+        style=candidate.file.style,
+        source=candidate.file.source,
+    )
+
+
+def _report(
+    config: CleanConfig, selected: _Selected, records: Sequence[CleanRecord], images_dir: Path, *, reused: int
+) -> CleanReport:
+    classes: dict[str, Counter[Split]] = defaultdict(Counter)
+    conflicts: dict[str, list[str]] = defaultdict(list)
+    for record in records:
+        classes[record.label][record.split] += 1
+        if LABEL_CONFLICT in record.issues:
+            conflicts[record.group].append(record.source_path)
+    left = _spread_groups(records)
+    return CleanReport(
+        manifest=config.output_file,
+        images_dir=images_dir,
+        found=len(records) + len(selected.rejected),
+        kept=len(records),
+        rejected=Counter(record.reason for record in selected.rejected),
+        classes={label: dict(classes[label]) for label in sorted(classes)},
+        groups=len({record.group for record in records}),
+        near_copy_pairs=selected.near_copy_pairs,
+        issues=Counter(issue for record in records for issue in record.issues),
+        label_conflicts=tuple(tuple(conflicts[group]) for group in sorted(conflicts)),
+        leaks=selected.leaks,
+        leaks_left=left,
+        class_twins=class_twins(classes),
+        nested=config.labels_csv is None and any(record.source for record in records),
+        reused=reused,
+    )
+
+
+def _spread_groups(records: Sequence[CleanRecord]) -> int:
+    splits: dict[str, set[Split]] = defaultdict(set)
+    for record in records:
+        splits[record.group].add(record.split)
+    return sum(len(names) > 1 for names in splits.values())
+
+
+def _write(
+    config: CleanConfig, records: Sequence[CleanRecord], rejected: Sequence[RejectedRecord], report: CleanReport
+) -> None:
+    folder = config.output_file.parent.resolve()
+    images_dir = report.images_dir.resolve()
+    counts = {"found": report.found, "kept": report.kept, "rejected": len(rejected), "groups": report.groups}
+    counts |= {"near_copy_pairs": report.near_copy_pairs, "label_conflicts": len(report.label_conflicts)}
+    counts |= {"leaks": report.leaks, "leaks_left": report.leaks_left}
+    counts |= {f"rejected:{reason}": count for reason, count in sorted(report.rejected.items())}
+    counts |= {f"issue:{issue}": count for issue, count in sorted(report.issues.items())}
+    meta = ManifestMeta(
+        images_dir=Path(os.path.relpath(images_dir, folder)).as_posix()
+        if images_dir.is_relative_to(folder)
+        else str(images_dir),
+        classes=tuple(report.classes),
+        seed=config.seed,
+        command=command_line("clean", replace(config, num_workers=None)),  # workers don't change the result
+        counts=counts,
+    )
+    write_rejected(rejected_path(config.output_file), rejected)
+    write_manifest(config.output_file, records, meta)
+    name = config.output_file.name.removesuffix(".jsonl") + ".config.json"
+    write_resolved(config.output_file.with_name(name), config)
+
+
+def _nothing_left(root: Path, rejected: Sequence[RejectedRecord]) -> DataError:
+    reasons = Counter(record.reason for record in rejected).most_common()
+    listed = ", ".join(f"{reason} {count}" for reason, count in reasons) or tr(
+        "the folder is empty", "le dossier est vide"
+    )
+    return DataError(
+        tr(f"no photo is left of {root} ({listed})", f"il ne reste aucune photo de {root} ({listed})"),
+        tr(
+            "photos belong in one folder per class; --min-size lowers the size limit",
+            "les photos vont dans un dossier par classe ; --min-size abaisse la taille minimale",
+        ),
+    )
