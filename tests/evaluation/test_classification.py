@@ -34,9 +34,7 @@ def one_hot(answers: list[int]) -> NDArray[np.float64]:
 
 
 def score(answers: list[int], truth: Truth, bootstrap_count: int = 200) -> ClassificationScores:
-    return score_classification(
-        one_hot(answers), truth, bootstrap_count=bootstrap_count, rng=np.random.default_rng(0)
-    )
+    return score_classification(one_hot(answers), truth, bootstrap_count=bootstrap_count, rng=np.random.default_rng(0))
 
 
 @pytest.fixture
@@ -176,9 +174,7 @@ def test_the_macro_f1_interval_holds_its_value(
 ) -> None:
     probs, labels = random_case
 
-    scores = score_classification(
-        probs, make_truth(labels.tolist()), bootstrap_count=500, rng=np.random.default_rng(0)
-    )
+    scores = score_classification(probs, make_truth(labels.tolist()), bootstrap_count=500, rng=np.random.default_rng(0))
 
     assert scores.macro_f1.low is not None
     assert scores.macro_f1.high is not None

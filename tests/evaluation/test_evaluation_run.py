@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from plantset.core.errors import ConfigError, DataError
+from plantset.core.language import set_message_language
+from plantset.core.records import Record, find_images_dir, read_records
+from plantset.evaluation.config import EvaluateConfig
+from plantset.evaluation.measure import evaluate_model
+from plantset.evaluation.output import Evaluation
+from plantset.evaluation.predict import plan_notes
+from plantset.evaluation.run import evaluate
+
+from .conftest import COLOURS, ColourModel
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    set_message_language("en")
+    yield
+    set_message_language(None)
+
+
+@pytest.fixture
+def use_model(monkeypatch: pytest.MonkeyPatch) -> ColourModel:
+    model = ColourModel()
+    monkeypatch.setattr("plantset.evaluation.run.load_model", lambda *_: model)
+    return model
+
+
+def measure(
+    config: EvaluateConfig, model: ColourModel | None = None, records: list[Record] | None = None
+) -> Evaluation:
+    rows = records if records is not None else read_records(config.jsonl_file)
+    return evaluate_model(model or ColourModel(), rows, find_images_dir(config.jsonl_file, rows, None), config)
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_fifteen_of_sixteen_colours_are_named(colour_config: EvaluateConfig) -> None:
+    results = measure(colour_config).results
+
+    assert results.num_photos_scored == 16
+    assert results.classification.accuracy.value == pytest.approx(15 / 16)
+    assert results.classification.crop_accuracy is not None
+    assert results.classification.crop_accuracy.value == 1.0
+    assert results.groups.leaf_disjoint is True
+
+
+def test_a_shuffled_photo_costs_a_model_that_looks(colour_config: EvaluateConfig) -> None:
+    modality = measure(colour_config, ColourModel(note_weight=0.0)).results.modality
+
+    assert modality is not None
+    accuracy = {row.condition: row.accuracy.value for row in modality.conditions}
+    assert accuracy["shuffled_image"] < 0.2
+    assert not modality.leak
+
+
+def test_a_model_that_believes_the_note_is_caught(colour_config: EvaluateConfig) -> None:
+    modality = measure(colour_config, ColourModel(note_weight=50.0)).results.modality
+
+    assert modality is not None
+    accuracy = {row.condition: row.accuracy.value for row in modality.conditions}
+    assert accuracy["wrong_note"] < 0.2
+    assert modality.leak
+    assert modality.wrong_note_flips is not None
+    assert modality.wrong_note_flips > 0.8
+
+
+def test_a_model_that_takes_no_notes_is_scored_on_photos_alone(colour_config: EvaluateConfig) -> None:
+    results = measure(colour_config, ColourModel(takes_notes=False)).results
+
+    assert results.modality is None
+    assert results.classification.num_photos == 16
+
+
+def test_a_model_without_captioner_writes_no_captions(colour_config: EvaluateConfig) -> None:
+    assert measure(colour_config, ColourModel(languages=())).results.captions is None
+
+
+def test_descriptions_stand_beside_their_baselines(colour_config: EvaluateConfig) -> None:
+    captions = measure(dataclasses.replace(colour_config, caption_count=None)).results.captions
+
+    assert captions is not None
+    assert captions.num_photos == 16
+    assert captions.model.chrf == pytest.approx(captions.class_text.chrf)
+    assert captions.model.chrf > captions.most_frequent.chrf
+    assert captions.shuffled_photos is not None
+    assert captions.model.chrf > captions.shuffled_photos.chrf
+    assert captions.likelihood.perplexity == pytest.approx(2.0)
+
+
+def test_the_answers_do_not_depend_on_the_batch_size(colour_config: EvaluateConfig) -> None:
+    small = measure(dataclasses.replace(colour_config, batch_size=3))
+    large = measure(dataclasses.replace(colour_config, batch_size=16))
+
+    assert small.results.classification == large.results.classification
+    assert [row["probability"] for row in small.prediction_rows] == [
+        row["probability"] for row in large.prediction_rows
+    ]
+
+
+def test_the_same_seed_gives_the_same_results(colour_config: EvaluateConfig) -> None:
+    assert measure(colour_config).results == measure(colour_config).results
+
+
+def test_photos_of_classes_that_the_model_never_learnt_are_left_out_and_counted(colour_config: EvaluateConfig) -> None:
+    model = ColourModel(class_names=tuple(sorted(set(COLOURS) - {"maize--rust"})))
+
+    results = measure(colour_config, model).results
+
+    assert (results.num_photos_scored, results.num_photos_of_unknown_class) == (12, 4)
+
+
+def test_a_model_that_knows_none_of_the_classes_is_refused(colour_config: EvaluateConfig) -> None:
+    records = [
+        dataclasses.replace(row, class_id=f"user--{row.label}") for row in read_records(colour_config.jsonl_file)
+    ]
+
+    with pytest.raises(DataError, match="none of the 16"):
+        measure(colour_config, records=records)
+
+
+def test_a_leaf_that_training_saw_is_reported(colour_config: EvaluateConfig) -> None:
+    records = read_records(colour_config.jsonl_file)
+    trained = next(row for row in records if row.split == "train")
+    first = next(index for index, row in enumerate(records) if row.split == "val")
+    records[first] = dataclasses.replace(records[first], group=trained.group)
+
+    groups = measure(colour_config, records=records).results.groups
+
+    assert groups.leaf_disjoint is False
+    assert groups.num_photos_seen_in_training == 1
+
+
+def test_nobody_knows_whether_photos_without_groups_are_leaf_disjoint(colour_config: EvaluateConfig) -> None:
+    records = [dataclasses.replace(row, group=None) for row in read_records(colour_config.jsonl_file)]
+
+    results = measure(colour_config, records=records).results
+
+    assert results.groups.leaf_disjoint is None
+    assert results.classification.num_groups == 16
+
+
+def test_a_wrong_note_is_of_another_class_and_says_something_else(colour_config: EvaluateConfig) -> None:
+    records = read_records(colour_config.jsonl_file)
+
+    plan = plan_notes(records, "fr", seed=0)
+
+    assert all(right is not None and wrong is not None for right, wrong in zip(plan.right, plan.wrong, strict=True))
+    assert all(right != wrong for right, wrong in zip(plan.right, plan.wrong, strict=True))
+
+
+def test_every_file_is_written(colour_config: EvaluateConfig, use_model: ColourModel) -> None:
+    evaluate(colour_config)
+
+    assert sorted(path.name for path in colour_config.output_dir.iterdir()) == [
+        "class_f1.png",
+        "confusion_matrix.csv",
+        "confusion_matrix.png",
+        "evaluate_config.json",
+        "metrics.json",
+        "predictions.jsonl",
+        "reliability.png",
+        "report.html",
+    ]
+
+
+def test_metrics_name_the_selection_split_and_the_checkpoint(
+    colour_config: EvaluateConfig, use_model: ColourModel
+) -> None:
+    evaluate(colour_config)
+
+    metrics = json.loads((colour_config.output_dir / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["schema_version"] == 1
+    assert metrics["split_name"] == "selection split"
+    assert metrics["checkpoint_sha256"] == hashlib.sha256(b"weights").hexdigest()
+    assert metrics["classification"]["accuracy"]["value"] == pytest.approx(15 / 16)
+
+
+def test_predictions_agree_with_the_metrics(colour_config: EvaluateConfig, use_model: ColourModel) -> None:
+    evaluate(colour_config)
+
+    rows = read_lines(colour_config.output_dir / "predictions.jsonl")
+    assert np.mean([row["correct"] for row in rows]) == pytest.approx(15 / 16)
+    assert [row["image_path"] for row in rows if not row["correct"]] == ["tomato--late-blight/leaf3_0.png"]
+    assert all(sum(item["probability"] for item in row["top5"]) == pytest.approx(1.0) for row in rows)
+    assert {"note_only", "shuffled_image"} <= set(rows[0]["conditions"])
+
+
+def test_the_checkpoint_is_only_read(colour_config: EvaluateConfig, use_model: ColourModel) -> None:
+    before = (colour_config.checkpoint.read_bytes(), colour_config.checkpoint.stat().st_mtime_ns)
+
+    evaluate(colour_config)
+
+    assert (colour_config.checkpoint.read_bytes(), colour_config.checkpoint.stat().st_mtime_ns) == before
+
+
+def test_each_opening_of_the_test_split_is_logged(colour_config: EvaluateConfig, use_model: ColourModel) -> None:
+    config = dataclasses.replace(colour_config, split="test")
+
+    evaluate(config)
+    evaluate(config)
+
+    openings = read_lines(config.checkpoint.parent / "test_openings.jsonl")
+    assert len(openings) == 2
+    assert openings[0]["num_photos"] == 8
+    assert openings[0]["opened_at"].endswith("+00:00")
+    assert len(openings[0]["checkpoint_sha256"]) == 64
+
+
+def test_the_selection_split_is_not_logged(colour_config: EvaluateConfig, use_model: ColourModel) -> None:
+    evaluate(colour_config)
+
+    assert not (colour_config.checkpoint.parent / "test_openings.jsonl").exists()
+
+
+def test_a_wrong_number_of_classes_lists_them(colour_config: EvaluateConfig, use_model: ColourModel) -> None:
+    with pytest.raises(ConfigError, match=r"133.*tomato--late-blight"):
+        evaluate(dataclasses.replace(colour_config, num_classes=133))
+
+
+@pytest.mark.parametrize("setting", [{"batch_size": 0}, {"caption_count": -1}, {"bootstrap_count": -1}])
+def test_a_number_out_of_range_is_named(
+    colour_config: EvaluateConfig, use_model: ColourModel, setting: dict[str, int]
+) -> None:
+    with pytest.raises(ConfigError, match=next(iter(setting)).replace("_", "-")):
+        evaluate(dataclasses.replace(colour_config, **setting))  # type: ignore[arg-type]
+
+
+def test_an_empty_split_names_those_that_have_photos(colour_config: EvaluateConfig) -> None:
+    records = [row for row in read_records(colour_config.jsonl_file) if row.split != "val"]
+
+    with pytest.raises(DataError, match="train 24, test 8"):
+        measure(colour_config, records=records)
+
+
+def test_the_summary_says_the_verdict_and_where_the_report_is(
+    colour_config: EvaluateConfig, use_model: ColourModel
+) -> None:
+    summary = evaluate(colour_config).summary()
+
+    assert "93.8%" in summary
+    assert "selection split" in summary
+    assert summary.endswith("report.html")
