@@ -172,8 +172,7 @@ def test_the_make_targets_on_the_pages_exist() -> None:
 
 def tree_entries(page: Path) -> list[str]:
     """Return the paths that the page's tree names: indentation (or box lines) gives the folder."""
-    blocks = re.findall(r"```\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    tree = next(block for block in blocks if re.search(r"^\w+/", block, re.MULTILINE))
+    tree = next(block for block in code_blocks(page) if re.search(r"^\w+/", block, re.MULTILINE))
     entries: list[str] = []
     parents: list[tuple[int, str]] = []
     for line in tree.splitlines():
@@ -190,8 +189,7 @@ def tree_entries(page: Path) -> list[str]:
 
 def commands_on(page: Path) -> list[tuple[str, list[str]]]:
     """Return (verb, words) of each plantset command or script that a page's code blocks and spans show."""
-    text = page.read_text(encoding="utf-8")
-    code = [*re.findall(r"```\w*\n(.*?)```", text, re.DOTALL), *re.findall(r"`([^`\n]+)`", text)]
+    code = [*code_blocks(page), *re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))]
     lines = [line for block in code for line in block.replace("\\\n", " ").splitlines()]
     found = []
     for line in lines:
@@ -205,3 +203,8 @@ def commands_on(page: Path) -> list[tuple[str, list[str]]]:
             elif Path(word).name in PROGRAMS:
                 found.append((PROGRAMS[Path(word).name], words[index + 1 :]))
     return found
+
+
+def code_blocks(page: Path) -> list[str]:
+    """Return what stands between the fences of a page."""
+    return page.read_text(encoding="utf-8").split("\n```")[1::2]
