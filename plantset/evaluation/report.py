@@ -12,7 +12,7 @@ from plantset.core.language import message_language, tr
 from plantset.evaluation.intervals import Estimate
 from plantset.evaluation.modality import Condition
 from plantset.evaluation.results import EvaluationResults, split_title
-from plantset.evaluation.verdict import number, percent, percent_with_interval, write_verdict
+from plantset.evaluation.verdict import number, percent, percent_with_interval, typeset, write_verdict
 
 _TEMPLATE = "report.html.j2"
 
@@ -35,7 +35,7 @@ def render_report(results: EvaluationResults, plots: Plots) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"tr": tr, "percent": percent, "number": number, "estimate": percent_with_interval}
+    environment.globals |= {"tr": _tr, "percent": percent, "number": number, "estimate": percent_with_interval}
     environment.globals |= {"class_title": class_title, "condition_title": condition_title, "points": points}
     page = environment.get_template(_TEMPLATE).render(
         results=results,
@@ -86,6 +86,10 @@ def _caption_rows(results: EvaluationResults) -> list[tuple[str, object]]:
         (tr("the commonest text, always", "le texte le plus fréquent, toujours"), captions.most_frequent),
     ]
     return [(title, scores) for title, scores in rows if scores is not None]
+
+
+def _tr(en: str, fr: str) -> str:
+    return typeset(tr(en, fr))
 
 
 def _data_address(png: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -29,7 +30,16 @@ class Sentence:
 def write_verdict(results: EvaluationResults) -> tuple[Sentence, ...]:
     """Return the findings in the language of messages: the answer first, then alarms, then the rest."""
     main, *rest = [*_answers(results), *_sample(results), *_notes(results), *_trust(results), *_captions(results)]
-    return (main, *sorted(rest, key=lambda sentence: sentence.tone != "alarm"))
+    ordered = [main, *sorted(rest, key=lambda sentence: sentence.tone != "alarm")]
+    return tuple(Sentence(sentence.tone, typeset(sentence.text)) for sentence in ordered)
+
+
+def typeset(text: str) -> str:
+    """Return French text with the spaces that must not break; English as it is."""
+    if message_language() != "fr":
+        return text
+    text = re.sub(r" (?=[:»])|(?<=«) ", "\u00a0", text)
+    return re.sub(r" (?=[;?!%])", "\u202f", text)
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -223,8 +233,8 @@ def _trust(results: EvaluationResults) -> Iterator[Sentence]:
     yield Sentence(
         "warning" if ece > 0.1 else "plain",
         tr(
-            f"Its stated certainty is off by {percent(ece)} on average.",
-            f"Sa certitude affichée s'écarte de {percent(ece)} en moyenne.",
+            f"Its stated certainty is off by {number(100 * ece, 1)} points in 100 on average.",
+            f"Sa certitude affichée s'écarte en moyenne de {number(100 * ece, 1)} points sur 100.",
         ),
     )
 

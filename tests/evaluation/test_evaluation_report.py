@@ -16,7 +16,7 @@ from plantset.evaluation.measure import evaluate_model
 from plantset.evaluation.output import write_evaluation
 from plantset.evaluation.report import points
 from plantset.evaluation.results import EvaluationResults, GroupCheck
-from plantset.evaluation.verdict import percent, percent_with_interval, write_verdict
+from plantset.evaluation.verdict import percent, percent_with_interval, typeset, write_verdict
 
 from .conftest import ColourModel
 
@@ -171,6 +171,18 @@ def test_numbers_are_written_as_their_language_writes_them() -> None:
     set_message_language("en")
     assert percent_with_interval(estimate) == "84.2% (79.0% to 88.0%)"
     assert percent(0.5, 0) == "50%"
+
+
+def test_french_signs_do_not_start_a_line() -> None:
+    set_message_language("fr")
+
+    assert typeset("Sûr ? « Oui » : 80 %") == "Sûr\u202f? «\u00a0Oui\u00a0»\u00a0: 80\u202f%"
+
+
+def test_english_is_left_as_it_is() -> None:
+    set_message_language("en")
+
+    assert typeset("80 % ?") == "80 % ?"
 
 
 def test_differences_are_signed_points() -> None:
