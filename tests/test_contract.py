@@ -127,7 +127,7 @@ class Workplace:
         )
 
     def type(self, command: str) -> subprocess.CompletedProcess[str]:
-        program, *words = shlex.split(self.replaced(command))
+        program, *words = shlex.split(self.replaced(command).replace("\\\n", " "))
         assert program == "python"
         return self.run(*words)
 
