@@ -141,11 +141,23 @@ class TextEncoder(Tower):
         return states_BTC.masked_fill(~mask_BT.unsqueeze(-1), 0.0)
 
     def set_grad_checkpointing(self, enabled: bool = True) -> None:
-        """Trade time for memory: activations are computed again in the backward pass."""
-        if enabled:
-            self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        else:
-            self.model.gradient_checkpointing_disable()
+        """Trade time for memory: activations are computed again in the backward pass.
+
+        Raises:
+            ConfigError: this model cannot.
+        """
+        if not self.model.supports_gradient_checkpointing:
+            raise ConfigError(
+                tr(
+                    f"{self.name} has no gradient checkpointing",
+                    f"{self.name} ne sait pas recalculer ses activations",
+                ),
+                tr("leave --gradient-checkpointing out", "ne donnez pas --gradient-checkpointing"),
+            )
+        # Renamed in transformers 5; the older ones, which TPU environments hold back to, know the first name only.
+        kind = "activation" if hasattr(self.model, "activation_checkpointing_enable") else "gradient"
+        options = {f"{kind}_checkpointing_kwargs": {"use_reentrant": False}} if enabled else {}
+        getattr(self.model, f"{kind}_checkpointing_{'enable' if enabled else 'disable'}")(**options)
 
 
 def pool_mean(states_BTC: Tensor, mask_BT: Tensor) -> Tensor:
