@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from collections.abc import Sequence
@@ -91,12 +92,15 @@ def _common_lines() -> list[str]:
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
-    width = min(_WIDEST, shutil.get_terminal_size().columns)
-    return textwrap.wrap(
-        " ".join(text.split(" ")),
-        max(width, 40),
+    width = max(40, min(_WIDEST, shutil.get_terminal_size().columns))
+    # a line never starts with the second half of « word : »
+    glued = re.sub(r" (?=[:;?!»])|(?<=«) ", "\N{NO-BREAK SPACE}", text)
+    lines = textwrap.wrap(
+        glued,
+        width,
         initial_indent=indent,
         subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]

@@ -213,6 +213,25 @@ def test_help_teaches_each_flag_in_french(capsys: pytest.CaptureFixture[str]) ->
     assert "usage" not in page
 
 
+def test_a_line_of_help_never_starts_with_a_colon(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dataclass(frozen=True)
+    class LongConfig:
+        size: int = option(1, en="-", fr="mot " * 12 + ": suite « guillemet » ; fin ?")
+
+    set_message_language("fr")
+    starts = set()
+
+    for columns in range(40, 100):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        with pytest.raises(SystemExit):
+            parse_options(LongConfig, ["--help"], program="long")
+        starts |= {line.strip()[:1] for line in capsys.readouterr().out.splitlines()}
+
+    assert not starts & set(":;?!»")
+
+
 def test_every_spelling_of_a_flag_leads_to_its_field() -> None:
     flags = option_flags(LeafConfig)
 
