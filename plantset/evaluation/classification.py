@@ -135,6 +135,7 @@ def score_classification(
     predicted = probs_NC.argmax(axis=1)
     present = np.unique(labels)
     right = predicted == labels
+    accuracy = mean_estimate(right, groups, bootstrap_count, rng)
     balanced, macro_f1 = _class_means(predicted, labels, groups, bootstrap_count, rng)
     auc_macro, auc_weighted = roc_auc(probs_NC, labels)
     num_with_crop, crop_accuracy, wrong_disease = _score_crops(predicted, truth, bootstrap_count, rng)
@@ -144,7 +145,7 @@ def score_classification(
         num_groups=int(groups.max()) + 1,
         num_classes=len(truth.class_names),
         num_classes_scored=len(present),
-        accuracy=mean_estimate(right, groups, bootstrap_count, rng),
+        accuracy=accuracy,
         balanced_accuracy=balanced,
         top5=mean_estimate(in_top, groups, bootstrap_count, rng) if probs_NC.shape[1] > TOP_K else None,
         macro_f1=macro_f1,

@@ -63,7 +63,6 @@ def evaluate_model(
     predictions = predict_split(model, scored, truth.labels_N, notes, source, _rng(config, _ORDER_STREAM))
     probs_NC = probabilities(predictions.logits_NC, model.temperature)
     captions, caption_rows = _judge_captions(model, scored, records, probs_NC, source, config)
-    rng = _rng(config, _BOOTSTRAP_STREAM)
     results = EvaluationResults(
         schema_version=METRICS_SCHEMA_VERSION,
         plantset_version=__version__,
@@ -78,13 +77,15 @@ def evaluate_model(
         num_photos_scored=len(scored),
         num_photos_of_unknown_class=num_unknown,
         groups=_check_groups(scored, records),
-        classification=score_classification(probs_NC, truth, bootstrap_count=config.bootstrap_count, rng=rng),
+        classification=score_classification(
+            probs_NC, truth, bootstrap_count=config.bootstrap_count, rng=_rng(config, _BOOTSTRAP_STREAM)
+        ),
         modality=score_modality(
             predictions.predicted,
             truth.labels_N,
             truth.group_index_N,
             bootstrap_count=config.bootstrap_count,
-            rng=rng,
+            rng=_rng(config, _BOOTSTRAP_STREAM),  # from the start again: equal answers get equal intervals
         ),
         calibration_before=score_calibration(predictions.logits_NC, truth.labels_N, 1.0),
         calibration=score_calibration(predictions.logits_NC, truth.labels_N, model.temperature),

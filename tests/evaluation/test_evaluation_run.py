@@ -110,6 +110,14 @@ def test_the_answers_do_not_depend_on_the_batch_size(colour_config: EvaluateConf
     ]
 
 
+def test_the_same_answers_have_the_same_interval_everywhere(colour_config: EvaluateConfig) -> None:
+    results = measure(colour_config).results
+
+    assert results.modality is not None
+    assert results.modality.conditions[0].accuracy == results.classification.accuracy
+    assert results.modality.conditions[0].macro_f1 == results.classification.macro_f1
+
+
 def test_the_same_seed_gives_the_same_results(colour_config: EvaluateConfig) -> None:
     assert measure(colour_config).results == measure(colour_config).results
 
