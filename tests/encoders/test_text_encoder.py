@@ -45,6 +45,31 @@ def test_states_have_the_models_width_and_one_position_a_token(family: Family, n
 
 
 @pytest.mark.parametrize("name", FAMILIES)
+def test_states_are_those_of_transformers_own_call_on_the_text_alone(family: Family, name: str) -> None:
+    encoder = family(name)
+    ids, mask = encoder.tokenizer.encode([NOTE], 40)
+    count = int(mask.sum())
+
+    plain = encoder.model(input_ids=ids[:, :count]).last_hidden_state
+
+    torch.testing.assert_close(encoder(ids, mask)[:, :count], plain, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_no_row_reaches_attention_without_a_key(family: Family, name: str) -> None:
+    encoder = family(name)
+    seen: list[torch.Tensor] = []
+    hook = encoder.model.register_forward_pre_hook(
+        lambda _module, _args, kwargs: seen.append(kwargs["attention_mask"]), with_kwargs=True
+    )
+
+    encoder(*encoder.tokenizer.encode(["", NOTE], 40))
+
+    hook.remove()
+    assert seen[0].any(dim=1).all()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
 def test_a_longer_padding_changes_no_state(family: Family, name: str) -> None:
     encoder = family(name)
     short = encoder(*encoder.tokenizer.encode([NOTE], 40))
