@@ -8,6 +8,7 @@ formats go to the one Pillow plugin that their first bytes name.
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,7 +63,17 @@ _PLUGINS: dict[str, Callable[..., Any]] = {
     "avif": AvifImagePlugin.AvifImageFile,
 }
 _SIXTEEN_BIT_MODES = {"I;16", "I;16L", "I;16B", "I;16N"}
-_PILLOW_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
+_PILLOW_DAMAGE = (  # all that its plugins raise on damaged bytes, found by fuzzing
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,11 +266,15 @@ def _decode_with_pillow(data: bytes, kind: str, name: str, longer_side_px: int |
         raise PhotoError("truncated", "the RIFF length goes beyond the end of the file", name)
     notes: set[str] = set()
     try:
-        image = _PLUGINS[kind](BytesIO(data))
-        _check_pixels(image.size, name)
-        image.load()
-        pixels = _to_rgb(image, name, notes)
-        orientation = image.getexif().get(0x0112, 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of senseless EXIF in photos that are otherwise whole
+            image = _PLUGINS[kind](BytesIO(data))
+            _check_pixels(image.size, name)
+            image.load()
+            pixels = _to_rgb(image, name, notes)
+            orientation = image.getexif().get(0x0112, 1)
+    except Image.DecompressionBombError as error:
+        raise PhotoError("too-many-pixels", str(error).split(",")[0], name) from error
     except _PILLOW_DAMAGE as error:
         reason = "truncated" if "truncated" in str(error) else "corrupt"
         raise PhotoError(reason, str(error).split("\n")[0][:200], name) from error
