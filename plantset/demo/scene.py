@@ -1,0 +1,210 @@
+"""How a leaf is photographed: ground, light, pose, blur, fingers and litter.
+
+Nothing here knows the class: `draw_scene` takes a generator and no leaf, so that no nuisance can name a disease.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from plantset.demo.foliage import CANVAS_PX, Leaf
+from plantset.demo.ground import BACKGROUNDS, GroundBank, Rgb
+from plantset.demo.texture import Field, TextureBank
+
+BORDER_PX = 12
+_SHAPES = ((1.0, 1.0), (1.25, 1.0), (1.0, 1.25))
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everything about a photo that is not the leaf.
+
+    Attributes:
+        aspect: (width, height) in short sides.
+        turn: rotation of the leaf, radians. tilt: strength of the perspective, 0 none.
+        fill: how much of the frame the leaf spans, 0..1. shift_x, shift_y: place in what is left, 0..1.
+        light: direction of the light, radians. contrast: of the light across the photo.
+        exposure, warmth: gain of the light, and of red over blue.
+        shadow: length in pixels. blur: sigma in pixels. grain: sensor noise, grey levels.
+        fingers: how many reach into the photo. litter: bits of straw and pebbles on the ground.
+        quality: of the JPEG.
+    """
+
+    background: str
+    aspect: tuple[float, float]
+    turn: float
+    tilt: float
+    fill: float
+    shift_x: float
+    shift_y: float
+    light: float
+    contrast: float
+    exposure: float
+    warmth: float
+    shadow: float
+    blur: float
+    grain: float
+    fingers: int
+    litter: int
+    quality: int
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One photo and what is known of it; masks are 0 or 255, the photo's size."""
+
+    rgb: NDArray[np.uint8]
+    leaf_mask: NDArray[np.uint8]
+    lesion_mask: NDArray[np.uint8]
+
+
+def draw_scene(rng: np.random.Generator) -> Scene:
+    """Draw how a photo is taken."""
+    return Scene(
+        background=str(rng.choice(BACKGROUNDS)),
+        aspect=_SHAPES[int(rng.integers(len(_SHAPES)))],
+        turn=float(rng.uniform(-math.pi, math.pi)),
+        tilt=float(rng.normal(0, 0.07)),
+        fill=float(rng.uniform(0.8, 1.0)),
+        shift_x=float(rng.uniform(0, 1)),
+        shift_y=float(rng.uniform(0, 1)),
+        light=float(rng.uniform(-math.pi, math.pi)),
+        contrast=float(rng.uniform(0, 0.28)),
+        exposure=float(rng.uniform(0.82, 1.14)),
+        warmth=float(rng.normal(1.0, 0.05)),
+        shadow=float(rng.uniform(2, 8)),
+        blur=float(max(0.0, rng.gamma(1.2, 0.35) - 0.15)),
+        grain=float(rng.uniform(0.5, 5)),
+        fingers=int(rng.choice([0, 0, 0, 1, 1, 2])),
+        litter=int(rng.choice([0, 0, 2, 5, 9])),
+        quality=int(rng.integers(78, 95)),
+    )
+
+
+def take_photo(
+    leaf: Leaf,
+    diseased: NDArray[np.bool_],
+    scene: Scene,
+    rng: np.random.Generator,
+    banks: tuple[TextureBank, GroundBank],
+    size_px: int,
+) -> Photo:
+    """Photograph the leaf; the short side is `size_px`, and the leaf keeps BORDER_PX or more from the edge."""
+    textures, grounds = banks
+    width, height = (round(size_px * side) for side in scene.aspect)
+    ground = grounds.crop(scene.background, rng, height, width)
+    _scatter_litter(ground, scene, rng)
+    _draw_fingers(ground, scene, rng)
+    image = ground.astype(np.float32)
+    placing = _placing(leaf, scene, width, height)
+    layers = cv2.merge([leaf.rgb, leaf.opacity * 255])
+    warped = cv2.warpPerspective(layers, placing, (width, height), flags=cv2.INTER_LINEAR)
+    opacity = warped[..., 3] * np.float32(1 / 255)
+    _cast_shadow(image, opacity, scene)
+    image += (warped[..., :3] - image) * opacity[..., None]
+    _light(image, scene)
+    if scene.blur > 0.25:
+        image = cv2.GaussianBlur(image, (0, 0), scene.blur)
+    image += (np.float32(scene.grain) * textures.crop("grain", rng, height, width))[..., None]
+    masks = cv2.merge([leaf.tissue * 255, diseased.astype(np.float32) * 255])
+    warped_masks = cv2.warpPerspective(masks, placing, (width, height), flags=cv2.INTER_LINEAR) > 127
+    leaf_mask = warped_masks[..., 0]
+    return Photo(
+        rgb=np.clip(image, 0, 255).astype(np.uint8),
+        leaf_mask=leaf_mask.astype(np.uint8) * 255,
+        lesion_mask=(warped_masks[..., 1] & leaf_mask).astype(np.uint8) * 255,
+    )
+
+
+def _placing(leaf: Leaf, scene: Scene, width: int, height: int) -> NDArray[np.float64]:
+    """Return the 3×3 matrix that turns, tilts, scales and moves the leaf into the frame, away from the border."""
+    cos, sin, half = math.cos(scene.turn), math.sin(scene.turn), CANVAS_PX / 2
+    turned = np.array([[cos, -sin, -half * cos + half * sin], [sin, cos, -half * sin - half * cos], [0, 0, 1]])
+    tilted = np.array([[1, 0, 0], [0.0, 1, 0], [scene.tilt / half, 0, 1]]) @ turned
+    points = _rim(leaf)
+    flat = cv2.perspectiveTransform(points[None].astype(np.float64), tilted)[0]
+    low, high = flat.min(axis=0), flat.max(axis=0)
+    span = high - low
+    room = np.array([width, height]) - 2 * BORDER_PX
+    scale = float(min(room / span)) * scene.fill
+    slack = room - span * scale
+    start = BORDER_PX + slack * np.array([scene.shift_x, scene.shift_y])
+    move = start - low * scale
+    placing: NDArray[np.float64] = np.array([[scale, 0, move[0]], [0, scale, move[1]], [0, 0, 1]]) @ tilted
+    return placing
+
+
+def _rim(leaf: Leaf) -> NDArray[np.int32]:
+    """Return the corners of the leaf's convex hull, (N, 2) in x, y."""
+    points = cv2.findNonZero((leaf.opacity > 0.02).astype(np.uint8))
+    rim: NDArray[np.int32] = cv2.convexHull(points)[:, 0, :]
+    return rim
+
+
+def _cast_shadow(image: Field, opacity: Field, scene: Scene) -> None:
+    """Darken the ground beside the leaf; the shadow fades before it reaches the border."""
+    dx, dy = scene.shadow * math.cos(scene.light), scene.shadow * math.sin(scene.light)
+    move = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
+    height, width = opacity.shape
+    shadow = cv2.warpAffine(opacity, move, (width, height))
+    shadow = cv2.GaussianBlur(shadow, (0, 0), 1 + scene.shadow / 4)
+    edge = 9
+    shadow[:edge] = shadow[-edge:] = 0
+    shadow[:, :edge] = shadow[:, -edge:] = 0
+    image *= (1 - np.float32(0.5) * shadow)[..., None]
+
+
+def _light(image: Field, scene: Scene) -> None:
+    height, width = image.shape[:2]
+    x = np.linspace(-1, 1, width, dtype=np.float32)[None, :] * np.float32(math.cos(scene.light))
+    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None] * np.float32(math.sin(scene.light))
+    field = np.float32(scene.exposure) * (1 - np.float32(scene.contrast) * (x + y) * np.float32(0.7))
+    image *= field[..., None]
+    image *= np.array([scene.warmth, 1, 2 - scene.warmth], np.float32)
+
+
+def _scatter_litter(image: Rgb, scene: Scene, rng: np.random.Generator) -> None:
+    height, width = image.shape[:2]
+    for _ in range(scene.litter):
+        x, y = float(rng.uniform(0, width)), float(rng.uniform(0, height))
+        angle, reach = float(rng.uniform(0, math.pi)), float(rng.uniform(5, 40))
+        tone = np.array([[186, 158, 104], [110, 82, 58], [92, 118, 56], [150, 142, 130]][int(rng.integers(4))])
+        end = (round(x + reach * math.cos(angle)), round(y + reach * math.sin(angle)))
+        colour = (tone * rng.uniform(0.7, 1.1)).tolist()
+        cv2.line(image, (round(x) + 1, round(y) + 2), (end[0] + 1, end[1] + 2), (50, 42, 34), 3, cv2.LINE_AA)
+        cv2.line(image, (round(x), round(y)), end, colour, int(rng.integers(2, 5)), cv2.LINE_AA)
+
+
+def _draw_fingers(image: Rgb, scene: Scene, rng: np.random.Generator) -> None:
+    """Draw fingers that come in from one border, side by side, under the leaf."""
+    height, width = image.shape[:2]
+    side, along = int(rng.integers(4)), float(rng.uniform(0.15, 0.85))
+    skin = np.array([[222, 174, 146], [186, 132, 98], [132, 88, 62], [92, 60, 44]][int(rng.integers(4))], float)
+    inward = (math.pi / 2, math.pi, -math.pi / 2, 0.0)[side] + float(rng.normal(0, 0.3))
+    starts = ((along * width, -8.0), (width + 8.0, along * height), (along * width, height + 8.0), (-8.0, along * height))
+    x, y = starts[side]
+    thick = 0.15 * min(width, height) * float(rng.uniform(0.85, 1.15))
+    for finger in range(scene.fingers):
+        across = (finger - (scene.fingers - 1) / 2) * thick * 1.02
+        base = (x - across * math.sin(inward), y + across * math.cos(inward))
+        reach = min(width, height) * float(rng.uniform(0.22, 0.42))
+        _draw_finger(image, base, inward + float(rng.normal(0, 0.06)), reach, thick, skin)
+
+
+def _draw_finger(
+    image: Rgb, base: tuple[float, float], heading: float, reach: float, thick: float, skin: NDArray[np.float64]
+) -> None:
+    cos, sin = math.cos(heading), math.sin(heading)
+    start = (round(base[0]), round(base[1]))
+    end = (round(base[0] + reach * cos), round(base[1] + reach * sin))
+    for share, gain in ((1.0, 0.72), (0.86, 0.9), (0.62, 1.0), (0.3, 1.06)):  # dark rim to light ridge: round
+        cv2.line(image, start, end, (skin * gain).tolist(), max(1, round(thick * share)), cv2.LINE_AA)
+    nail = (round(end[0] + thick * 0.12 * cos), round(end[1] + thick * 0.12 * sin))
+    axes = (max(1, round(thick * 0.3)), max(1, round(thick * 0.24)))
+    colour = np.minimum(255, skin * 0.85 + np.array([52, 36, 36])).tolist()
+    cv2.ellipse(image, nail, axes, math.degrees(heading), 0, 360, colour, -1, cv2.LINE_AA)
