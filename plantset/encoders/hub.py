@@ -31,23 +31,17 @@ def hub_answers() -> bool:
         return False
 
 
-def unreachable(name: str, *, packaged: str, local: str) -> ConfigError:
+def unreachable(name: str, *ways: str) -> ConfigError:
     """Say that weights cannot be downloaded, and each way round.
 
     Args:
         name: of the backbone.
-        packaged: a name of the same kind whose weights are installed.
-        local: how to give the weights from this computer, in the language of messages.
+        ways: what to do instead, each a phrase in the language of messages.
     """
     return ConfigError(
         tr(
-            f"cannot reach the model hub for the weights of {name}, and they are not on this computer",
-            f"le dépôt de modèles est injoignable pour les poids de {name}, absents de cet ordinateur",
+            f"cannot reach the model hub for {name}, which is not on this computer either",
+            f"le dépôt de modèles est injoignable pour {name}, qui n'est pas non plus sur cet ordinateur",
         ),
-        tr(
-            f"connect, or use the installed weights: {packaged}; or {local}; "
-            "or start from random weights: --no-pretrained",
-            f"connectez-vous, ou prenez les poids installés : {packaged} ; ou {local} ; "
-            "ou partez de poids aléatoires : --no-pretrained",
-        ),
+        tr("connect; or ", "connectez-vous ; ou ") + tr("; or ", " ; ou ").join(ways),
     )

@@ -162,7 +162,11 @@ def _cannot_load(name: str, error: Exception, *, local_only: bool) -> ConfigErro
         "donnez à --text-model le dossier d'un modèle enregistré par save_pretrained",
     )
     if local_only and not Path(name).is_dir():
-        return unreachable(name, packaged=PACKAGED_EXAMPLE, local=folder)
+        # Random weights are no way round: even they need the hub's config and vocabulary.
+        installed = tr(
+            f"use the installed model: {PACKAGED_EXAMPLE}", f"prenez le modèle installé : {PACKAGED_EXAMPLE}"
+        )
+        return unreachable(name, installed, folder)
     near = difflib.get_close_matches(name, _FAMILIAR, n=3, cutoff=0.5)
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return ConfigError(

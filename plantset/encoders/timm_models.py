@@ -126,8 +126,12 @@ def _cached_file(name: str) -> str:
 
 
 def _cannot_download(name: str) -> ConfigError:
-    local = tr("give a file of weights with --vision-weights", "donnez un fichier de poids avec --vision-weights")
-    return unreachable(name, packaged=PACKAGED_EXAMPLE, local=local)
+    return unreachable(
+        name,
+        tr(f"use the installed weights: {PACKAGED_EXAMPLE}", f"prenez les poids installés : {PACKAGED_EXAMPLE}"),
+        tr("give a file of weights with --vision-weights", "donnez un fichier de poids avec --vision-weights"),
+        tr("start from random weights: --no-pretrained", "partez de poids aléatoires : --no-pretrained"),
+    )
 
 
 def _prepared(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:

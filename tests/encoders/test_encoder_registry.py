@@ -73,7 +73,7 @@ def test_vision_weights_out_of_reach_are_an_error_that_names_each_way_round(way:
 
 
 @pytest.mark.usefixtures("no_network")
-@pytest.mark.parametrize("way", ["packaged:multilingual-e5-small", "save_pretrained", "--no-pretrained"])
+@pytest.mark.parametrize("way", ["packaged:multilingual-e5-small", "save_pretrained"])
 def test_text_weights_out_of_reach_are_an_error_that_names_each_way_round(way: str) -> None:
     with pytest.raises(ConfigError) as caught:
         build_text_encoder("microsoft/DialoGPT-medium")
