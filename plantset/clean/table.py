@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
@@ -36,11 +37,12 @@ def scan_table(table_path: Path, root: Path, columns: TableColumns) -> list[Foun
         DataError: the table cannot be read, has no row, or a split cell is none of train, val, test.
     """
     by_path: dict[str, FoundFile] = {}
+    labels: dict[str, set[str]] = defaultdict(set)
     for number, row in _rows(table_path, columns):
         file = _found(table_path, number, row, root, columns)
-        before = by_path.get(file.source_path)
-        if before is not None and before.label != file.label:
-            names = " / ".join(sorted({before.label or "", file.label or ""}))
+        labels[file.source_path].add(file.label or "")
+        if len(labels[file.source_path]) > 1:
+            names = " / ".join(sorted(labels[file.source_path]))
             file = FoundFile(file.path, file.source_path, None, refusal=("two-labels", names))
         by_path[file.source_path] = file
     if not by_path:
