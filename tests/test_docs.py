@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 import shlex
 import subprocess
@@ -78,14 +79,14 @@ def test_a_default_of_the_contract_holds(verb: str, field_name: str) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_flag_is_explained_in_both_languages(verb: str) -> None:
-    fields = load_object(VERBS[verb].config).__dataclass_fields__.values()
+    fields = dataclasses.fields(load_object(VERBS[verb].config))
 
     assert [field.name for field in fields if len(field.metadata["en"]) < 5 or len(field.metadata["fr"]) < 5] == []
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_help_text_is_translated_and_not_repeated(verb: str) -> None:
-    fields = load_object(VERBS[verb].config).__dataclass_fields__.values()
+    fields = dataclasses.fields(load_object(VERBS[verb].config))
 
     assert [field.name for field in fields if field.metadata["en"] == field.metadata["fr"]] == []
     assert [field.name for field in fields if "%%" in field.metadata["en"] + field.metadata["fr"]] == []

@@ -16,7 +16,7 @@ from plantset.core.records import read_records
 @pytest.fixture(scope="module")
 def demo_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("road")
-    drawn = plantset("demo-data", "--run-dir", "demo", "--photos-per-class", "4", "--workers", "1", folder=folder)
+    drawn = plantset("demo-data", "--run-dir", "demo", "--photos-per-class", "6", "--workers", "1", folder=folder)
     assert drawn.returncode == 0, drawn.stderr
     return folder
 
