@@ -1,0 +1,366 @@
+"""Find the identity that a label means, or refuse: a pure function of the label and, where known, its crop.
+
+A label is read as crop + disease + agent. Rules are tried from the surest to the weakest and the first that finds
+exactly one identity wins: the whole name, the agent, a mended spelling, a name cut short. Words that only head a name
+("blight", "spot") never suffice, a word that the catalogue knows is never mended into another, and the crops must
+agree. What is refused carries its nearest candidates for a person to judge.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, product
+
+from rapidfuzz import fuzz, process
+from rapidfuzz.distance import OSA
+
+from plantset.knowledge.name_index import NameIndex
+from plantset.knowledge.names import FILLER_WORDS, HEALTHY_WORDS, split_parentheses, split_parts, tokenise, word_set
+from plantset.knowledge.schema import ANY_CROP, Catalogue
+
+# Words that head many names: beside an agent's scientific name they add nothing and contradict nothing.
+_HEAD_WORDS = word_set(
+    "spot blight rot rust wilt mildew mold virus fungus bacteria tache pourriture rouille champignon brulure"
+)
+_NO_CROP_WORDS = word_set("ambiguous unknown unspecified other various any divers autre inconnu")
+_MAX_SPELLINGS = 8
+_MIN_TRUNCATED_RATIO = 0.6
+_MAX_CANDIDATES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMatch:
+    """What a label was found to mean.
+
+    Attributes:
+        disease_id: the identity, or None where the label was refused.
+        how: the rule that found it ("exact", "symbol", "agent", "typo", "truncated"), or why it was refused
+            ("ambiguous", "no-crop", "crop-mismatch", "agent-conflict", "healthy-without-crop", "unknown").
+        score: certainty in 0..1; 0 for a refusal.
+        candidates: (identity, likeness in 0..1), nearest first; empty when found.
+        crop_id: the crop that the label or its context names, if it names one.
+    """
+
+    label: str
+    disease_id: str | None
+    how: str
+    score: float
+    candidates: tuple[tuple[str, float], ...] = ()
+    crop_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    disease_id: str
+    how: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A label taken apart: crops it names beyond doubt, the words beside them, all its words."""
+
+    crops: frozenset[str]
+    body: tuple[str, ...]
+    everything: tuple[str, ...]
+
+
+class Matcher:
+    """Match labels against one catalogue; each distinct label is worked out once."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._index = NameIndex(catalogue)
+        self._known: dict[tuple[str, str | None], LabelMatch] = {}
+        self._mended: dict[str, tuple[tuple[str, int], ...]] = {}
+        self._words = sorted(word for word in self._index.vocabulary if len(word) >= 4)
+        self._names_by_word = self._index_names_by_word()
+
+    def find_crop(self, name: str) -> str | None:
+        """Return the one crop that the name means ("Corn_(maize)", "pepper_bell", "caféier"), or None."""
+        crops = self._index.whole_crop(tokenise(name))
+        return next(iter(crops)) if len(crops) == 1 else None
+
+    def match(self, label: str, crop_id: str | None = None) -> LabelMatch:
+        """Return what the label means.
+
+        Args:
+            label: as a folder, a table or a person names it.
+            crop_id: the crop, for a label that names none itself.
+        """
+        key = (label, crop_id)
+        if key not in self._known:
+            self._known[key] = self._match(label, crop_id)
+        return self._known[key]
+
+    def match_entry(self, name: str, crop_id: str | None, agent: str) -> LabelMatch:
+        """Return what an entry of a user's file means; its agent decides where the name alone does not, or contradicts.
+
+        An agent that belongs to another disease than the name makes the entry's identity uncertain: refused.
+        """
+        by_name = self.match(name, crop_id)
+        agent_words = tokenise(agent)
+        if by_name.disease_id is not None:
+            if self._agent_agrees(by_name.disease_id, agent_words):
+                return by_name
+            return LabelMatch(
+                name, None, "agent-conflict", 0.0, ((by_name.disease_id, by_name.score),), by_name.crop_id
+            )
+        ids = {found for _, group in self._index.agents_in(agent_words) for found in group}
+        found = self._by_agent(ids, by_name.crop_id)
+        if found and (by_name.crop_id or found.startswith(ANY_CROP)) and by_name.how != "crop-mismatch":
+            return LabelMatch(name, found, "agent", 0.9, (), by_name.crop_id)
+        return by_name
+
+    def _match(self, label: str, context: str | None) -> LabelMatch:
+        symbol = self._catalogue.symbols.get(label.strip())
+        if symbol:
+            return LabelMatch(label, symbol, "symbol", 0.9, (), context)
+        reading = self._read(label, context)
+        outside, inside = split_parentheses(label)
+        agent_conflict = False
+        found = self._find(reading)
+        if found is None and inside:
+            found = self._find(self._read(outside, context))
+            if found and not self._inside_agrees(found, inside, bool(self._crop(reading))):
+                found, agent_conflict = None, True
+        if found is None and not agent_conflict:
+            found = self._find_by_agent(reading, tokenise(outside))
+        crop_id = self._crop(reading)
+        if found:
+            return LabelMatch(label, found.disease_id, found.how, found.score, (), crop_id)
+        why = "agent-conflict" if agent_conflict else self._why_refused(reading)
+        return LabelMatch(label, None, why, 0.0, self._candidates(reading, crop_id), crop_id)
+
+    # How a label is read
+
+    def _read(self, label: str, context: str | None) -> _Reading:
+        parts = split_parts(label)
+        if len(parts) > 1 and set(tokenise(parts[0])) <= _NO_CROP_WORDS:
+            parts = parts[1:]
+        everything = tuple(token for part in parts for token in tokenise(part))
+        for width in range(len(parts) - 1, 0, -1):
+            for crop_parts, rest in ((parts[:width], parts[width:]), (parts[-width:], parts[:-width])):
+                crops = self._index.whole_crop(tokenise(" ".join(crop_parts)))
+                body = tuple(token for part in rest for token in tokenise(part))
+                if crops and body:
+                    return _Reading(frozenset(crops), body, everything)
+        named = any(True for _ in self._index.crops_in(everything))
+        crops = {context} if context and not named else set()
+        return _Reading(frozenset(crops), everything, everything)
+
+    def _crop(self, reading: _Reading) -> str | None:
+        crops = reading.crops or {crop_id for crop_id, _ in self._index.crops_in(reading.everything)}
+        return next(iter(crops)) if len(crops) == 1 else None
+
+    # From a reading to an identity
+
+    def _find(self, reading: _Reading) -> _Found | None:
+        for tokens in _with_and_without_filler(reading.body):
+            found = self._settle(self._exact(tokens, reading), "exact", 1.0)
+            if found:
+                return found
+        return self._find_mended(reading) or self._find_truncated(reading)
+
+    def _exact(self, tokens: tuple[str, ...], reading: _Reading) -> set[str]:
+        """Return the identities that bear this name, given the crops of the reading or those among the tokens."""
+        if reading.crops:
+            ids: set[str] = set()
+            for crop_id in reading.crops:
+                ids |= self._named(crop_id, tokens) or self._named_after_crop(tokens, crop_id)
+                if not ids:
+                    ids |= self._holding(self._index.alone(reading.everything), crop_id)
+            return ids
+        alone = self._index.alone(tokens)
+        return alone or self._named_after_crop(tokens, None)
+
+    def _named_after_crop(self, tokens: tuple[str, ...], only_crop: str | None) -> set[str]:
+        """Read "tomato tomato mosaic virus", "mildiou tomate": the crop is among the words."""
+        for crop_id, rest in self._index.crops_in(tokens):
+            if only_crop in (None, crop_id):
+                for name in _with_and_without_filler(rest):
+                    ids = self._named(crop_id, name) if name else set()
+                    if ids:
+                        return ids
+        return set()
+
+    def _named(self, crop_id: str, tokens: tuple[str, ...]) -> set[str]:
+        return self._index.own(crop_id, tokens) or self._holding(self._index.own(ANY_CROP, tokens), crop_id)
+
+    def _holding(self, ids: set[str], crop_id: str) -> set[str]:
+        return {disease_id for disease_id in ids if self._catalogue.diseases[disease_id].holds_for(crop_id)}
+
+    def _settle(self, ids: set[str], how: str, score: float) -> _Found | None:
+        """Return the one identity meant; of several, the one `any--…` among them, else none."""
+        if len(ids) > 1:
+            ids = {disease_id for disease_id in ids if disease_id.startswith(f"{ANY_CROP}--")}
+        return _Found(next(iter(ids)), how, score) if len(ids) == 1 else None
+
+    # Misspelt and cut-off names
+
+    def _find_mended(self, reading: _Reading) -> _Found | None:
+        best: dict[str, int] = {}
+        for spelling, distance in self._spellings(reading.everything):
+            mended = self._read(" ".join(spelling), None)
+            crops = reading.crops or mended.crops
+            body = spelling[len(reading.everything) - len(reading.body) :] if reading.crops else spelling
+            for tokens in _with_and_without_filler(body):
+                for disease_id in self._exact(tokens, _Reading(crops, body, spelling)):
+                    best[disease_id] = min(distance, best.get(disease_id, distance))
+        nearest = min(best.values(), default=0)
+        return self._settle({found for found, far in best.items() if far == nearest}, "typo", 1.0 - 0.1 * nearest)
+
+    def _spellings(self, tokens: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
+        """Yield the tokens with each unknown word replaced by its nearest known words, and how far they are."""
+        choices = [self._neighbours(token) for token in tokens]
+        for combination in islice(product(*choices), _MAX_SPELLINGS):
+            distance = sum(far for _, far in combination)
+            if distance:
+                yield tuple(word for word, _ in combination), distance
+
+    def _neighbours(self, token: str) -> tuple[tuple[str, int], ...]:
+        if len(token) < 4 or token in self._index.vocabulary:
+            return ((token, 0),)
+        if token not in self._mended:
+            limit = 2 if len(token) >= 8 else 1
+            found = process.extract(token, self._words, scorer=OSA.distance, score_cutoff=limit, limit=_MAX_SPELLINGS)
+            near = [(word, int(far)) for word, far, _ in found if len(token) > 5 or word[0] == token[0]]
+            nearest = min((far for _, far in near), default=0)
+            self._mended[token] = tuple((word, far) for word, far in near if far == nearest) or ((token, 0),)
+        return self._mended[token]
+
+    def _find_truncated(self, reading: _Reading) -> _Found | None:
+        """Find a name that goes on where the label stops; the label must hold most of it and fit one identity."""
+        if reading.crops:
+            readings = [(crop_id, reading.body) for crop_id in reading.crops]
+        else:
+            readings = [*self._index.crops_in(reading.body), (ANY_CROP, reading.body)]
+        ratios: dict[str, float] = {}
+        for crop_id, tokens in readings:
+            for name, disease_id in self._index.sequences[crop_id]:
+                if _continues(tokens, name):
+                    ratio = len("".join(tokens)) / len("".join(name))
+                    ratios[disease_id] = max(ratio, ratios.get(disease_id, 0.0))
+        if len(ratios) != 1:
+            return None
+        (disease_id, ratio), *_ = ratios.items()
+        return _Found(disease_id, "truncated", round(ratio, 3)) if ratio >= _MIN_TRUNCATED_RATIO else None
+
+    # Agents
+
+    def _find_by_agent(self, reading: _Reading, outside: tuple[str, ...]) -> _Found | None:
+        agents = self._index.agents_in(reading.everything)
+        if not agents:
+            return None
+        ids = set().union(*(group for _, group in agents))
+        agent_words = {word for at, _ in agents for word in reading.everything[at : at + 2]}
+        crop_words = {word for crop_id, rest in self._index.crops_in(outside) for word in set(outside) - set(rest)}
+        left = set(outside) - agent_words - crop_words - FILLER_WORDS - _HEAD_WORDS
+        found = self._by_agent(ids, self._crop(reading))
+        return _Found(found, "agent", 0.95) if found and not left else None
+
+    def _by_agent(self, ids: set[str], crop_id: str | None) -> str | None:
+        """Return the identity of an agent: on a named crop its own, else what holds for all, else a sole one."""
+        if crop_id:
+            own = {found for found in ids if self._catalogue.diseases[found].crop_id == crop_id}
+            ids = own or self._holding(ids, crop_id)
+        shared = {found for found in ids if found.startswith(f"{ANY_CROP}--")}
+        if len(ids) > 1 and len(shared) == 1:
+            return next(iter(shared))
+        if len(ids) != 1:
+            return None
+        only = next(iter(ids))
+        specific = crop_id or shared or self._catalogue.diseases[only].alone
+        return only if specific else None
+
+    def _inside_agrees(self, found: _Found, inside: Sequence[str], crop_named: bool) -> bool:
+        """Return whether what stands in parentheses says the same disease as what stands outside."""
+        for text in inside:
+            tokens = tokenise(text)
+            if not tokens:
+                continue
+            if any(self._index.genus_species(token) is not None for token in tokens):
+                if not self._agent_agrees(found.disease_id, tokens):
+                    return False
+                continue
+            same = self._index.everywhere(tokens)
+            if found.disease_id in same:
+                continue
+            if same or not crop_named or any(token in self._index.vocabulary for token in tokens):
+                return False
+        return True
+
+    def _agent_agrees(self, disease_id: str, tokens: Sequence[str]) -> bool:
+        """Return whether no scientific name among the tokens belongs to another disease."""
+        agents = [tokenise(agent) for agent in self._catalogue.diseases[disease_id].agents]
+        for at, token in enumerate(tokens):
+            if self._index.genus_species(token) is None:
+                continue
+            species = tokens[at + 1] if at + 1 < len(tokens) else "spp"
+            same_genus = [agent for agent in agents if agent[0] == token]
+            genus_level = any(len(agent) == 1 or agent[1] in ("sp", "spp") for agent in same_genus)
+            same_species = species in ("sp", "spp") or any(species in agent[1:2] for agent in same_genus)
+            return bool(same_genus) and (genus_level or same_species)
+        return True
+
+    # Refusals
+
+    def _why_refused(self, reading: _Reading) -> str:
+        crop_id = self._crop(reading)
+        tokens = tuple(token for token in reading.body if token not in FILLER_WORDS)
+        if tokens and set(tokens) <= HEALTHY_WORDS and not crop_id:
+            return "healthy-without-crop"
+        ids = self._index.everywhere(reading.body)
+        if crop_id:
+            return "crop-mismatch" if ids else "unknown"
+        if len(ids) > 1:
+            return "ambiguous"
+        return "no-crop" if ids else "unknown"
+
+    def _candidates(self, reading: _Reading, crop_id: str | None) -> tuple[tuple[str, float], ...]:
+        weights: dict[int, float] = defaultdict(float)
+        for token in set(reading.everything):
+            postings = self._names_by_word.get(token, [])
+            for position in postings:
+                weights[position] += 1.0 / math.log(2 + len(postings))
+        nearest = sorted(weights, key=lambda position: (-weights[position], position))[:60]
+        said = " ".join(reading.everything)
+        scores: dict[str, float] = {}
+        for position in nearest:
+            name, disease_id = self._all_names[position]
+            if crop_id is None or self._catalogue.diseases[disease_id].holds_for(crop_id):
+                score = round(fuzz.token_sort_ratio(said, name) / 100, 2)
+                scores[disease_id] = max(score, scores.get(disease_id, 0.0))
+        return tuple(sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:_MAX_CANDIDATES])
+
+    def _index_names_by_word(self) -> dict[str, list[int]]:
+        self._all_names: list[tuple[str, str]] = []
+        postings: dict[str, list[int]] = defaultdict(list)
+        for disease in self._catalogue.diseases.values():
+            crop = self._catalogue.crop_of(disease)
+            crop_words = tokenise(crop.name["en"]) if crop else ()
+            for name in dict.fromkeys((*disease.name.values(), *disease.also, *disease.alone)):
+                tokens = (*crop_words, *tokenise(name))
+                for token in set(tokens):
+                    postings[token].append(len(self._all_names))
+                self._all_names.append((" ".join(tokens), disease.disease_id))
+        return dict(postings)
+
+
+def _with_and_without_filler(tokens: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield the tokens, then the tokens without "leaf", "plant" and the like, where that leaves any."""
+    if tokens:
+        yield tokens
+    kept = tuple(token for token in tokens if token not in FILLER_WORDS)
+    if kept and kept != tokens:
+        yield kept
+
+
+def _continues(tokens: tuple[str, ...], name: tuple[str, ...]) -> bool:
+    """Return whether `name` starts with the tokens, the last of which may be cut."""
+    if not tokens or len(tokens) > len(name) or tokens == name:
+        return False
+    return tokens[:-1] == name[: len(tokens) - 1] and name[len(tokens) - 1].startswith(tokens[-1])

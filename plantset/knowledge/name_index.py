@@ -1,0 +1,126 @@
+"""The catalogue's names, turned round: from the words of a name to the identities that bear it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+
+from plantset.knowledge.names import FILLER_WORDS, HEALTHY_WORDS, bag_key, squashed_key, tokenise, word_set
+from plantset.knowledge.schema import ANY_CROP, Catalogue, Disease
+
+# Common words of names that no entry may bear; a word that stands here is never "mended" into another.
+_COMMON_WORDS = word_set(
+    "foot fruit pod stem root shoot flower bud cob ear tuber bulb nut berry twig bark boll dry wet soft hard "
+    "white green blue pink orange silver smut bunt ergot scald stripe stripes streaks ring rings unhealthy "
+    "nonhealthy malsain collar stalk sheath kernel bean wheat barley rice oat pea beet yam taro okra lettuce fine "
+    "fire"
+)
+
+
+class NameIndex:
+    """Every name of every identity under its bag-of-words key and its squashed key.
+
+    Attributes:
+        vocabulary: all words of all names; a word in it is taken at its word, never mended.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._crop_phrases: dict[tuple[str, ...], set[str]] = defaultdict(set)
+        self._longest_crop_phrase = 1
+        self._own: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        self._alone: dict[str, set[str]] = defaultdict(set)
+        self._agents: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._genera: dict[str, set[str]] = defaultdict(set)
+        self.sequences: dict[str, list[tuple[tuple[str, ...], str]]] = defaultdict(list)
+        self.vocabulary: set[str] = set(FILLER_WORDS | HEALTHY_WORDS | set(_COMMON_WORDS))
+        for crop in catalogue.crops.values():
+            self._add_crop(crop.crop_id, (crop.crop_id, *crop.name.values(), crop.scientific, *crop.also))
+        for disease in catalogue.diseases.values():
+            self._add_disease(disease)
+
+    def own(self, crop_id: str, tokens: Sequence[str]) -> set[str]:
+        """Return the identities of that crop (or of `any`) that bear exactly this name."""
+        names = self._own.get(crop_id, {})
+        return names.get(bag_key(tokens)) or names.get(squashed_key(tokens)) or set()
+
+    def alone(self, tokens: Sequence[str]) -> set[str]:
+        """Return the identities that this name means although no crop is named."""
+        return self._alone.get(bag_key(tokens)) or self._alone.get(squashed_key(tokens)) or set()
+
+    def everywhere(self, tokens: Sequence[str]) -> set[str]:
+        """Return the identities of all crops that bear this name once their crop is known."""
+        return set().union(*(self.own(crop_id, tokens) for crop_id in self._own))
+
+    def agents_in(self, tokens: Sequence[str]) -> list[tuple[int, set[str]]]:
+        """Return (position, identities) of each scientific name of two words among the tokens."""
+        pairs = pairwise(tokens)
+        return [(at, self._agents[pair]) for at, pair in enumerate(pairs) if pair in self._agents]
+
+    def genus_species(self, genus: str) -> set[str] | None:
+        """Return the known species of a genus of agents, None for a word that is no genus."""
+        return self._genera.get(genus)
+
+    def crops_in(self, tokens: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield (crop, the tokens that are left) for each crop named among the tokens, longest names first."""
+        found: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        at = 0
+        while at < len(tokens):
+            width = self._crop_width(tokens, at)
+            for crop_id in self._crop_phrases.get(tuple(tokens[at : at + width]), ()) if width else ():
+                found[crop_id].append((at, width))
+            at += max(width, 1)
+        for crop_id, places in found.items():
+            first_start, first_width = places[0]
+            yield crop_id, (*tokens[:first_start], *tokens[first_start + first_width :])
+            if len(places) > 1:
+                taken = {index for start, width in places for index in range(start, start + width)}
+                yield crop_id, tuple(token for index, token in enumerate(tokens) if index not in taken)
+
+    def whole_crop(self, tokens: Sequence[str]) -> set[str]:
+        """Return the crops that the tokens name and nothing else."""
+        return set(self._crop_phrases.get(tuple(tokens), ()))
+
+    def _crop_width(self, tokens: Sequence[str], at: int) -> int:
+        for width in range(min(self._longest_crop_phrase, len(tokens) - at), 0, -1):
+            if tuple(tokens[at : at + width]) in self._crop_phrases:
+                return width
+        return 0
+
+    def _add_crop(self, crop_id: str, names: Iterable[str]) -> None:
+        for name in names:
+            tokens = tokenise(name)
+            if tokens:
+                self._crop_phrases[tokens].add(crop_id)
+                self._longest_crop_phrase = max(self._longest_crop_phrase, len(tokens))
+                self.vocabulary.update(tokens)
+
+    def _add_disease(self, disease: Disease) -> None:
+        known_with_crop = (*disease.name.values(), *disease.also, *disease.alone)
+        for name in known_with_crop:
+            self._add_name(self._own[disease.crop_id], name, disease.disease_id)
+            tokens = tokenise(name)
+            self.vocabulary.update(tokens)
+            self.sequences[disease.crop_id].append((tokens, disease.disease_id))
+        known_alone = known_with_crop if disease.crop_id == ANY_CROP else disease.alone
+        for name in known_alone:
+            self._add_name(self._alone, name, disease.disease_id)
+        for agent in disease.agents:
+            self._add_agent(agent, disease.disease_id)
+
+    def _add_agent(self, agent: str, disease_id: str) -> None:
+        tokens = tokenise(agent)
+        self.vocabulary.update(tokens)
+        if len(tokens) >= 2 and tokens[1] not in ("sp", "spp"):
+            self._agents[(tokens[0], tokens[1])].add(disease_id)
+            self._genera[tokens[0]].add(tokens[1])
+        elif tokens:
+            self._genera.setdefault(tokens[0], set())
+
+    @staticmethod
+    def _add_name(index: dict[str, set[str]], name: str, disease_id: str) -> None:
+        tokens = tokenise(name)
+        if tokens:
+            index[bag_key(tokens)].add(disease_id)
+            index[squashed_key(tokens)].add(disease_id)

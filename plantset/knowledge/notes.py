@@ -1,0 +1,102 @@
+"""The grower's note: a few plain words about what is seen, as a person who does not know the name would write them.
+
+Notes are training inputs, so they must help a little and never give the class away: they are made from symptom
+sentences only, reduced to colour, mark, place and state, partial, reordered, sometimes wrong, often misspelt, and
+every name of the class is masked.
+"""
+
+from __future__ import annotations
+
+import random
+import unicodedata
+from collections.abc import Sequence
+from typing import Literal
+
+from plantset.core.records import Record
+from plantset.knowledge.masking import MASK, mask_note
+from plantset.knowledge.observations import Observation, load_lexicon, observe
+
+__all__ = ["MASK", "grower_notes", "mask_note"]
+
+NoteLanguage = Literal["fr", "en"]
+_SECOND_PROB = 0.35
+_COLOUR_PROB = 0.6
+_PLACE_PROB = 0.4
+_WRONG_PROB = 0.08
+_SMS_PROB = 0.3
+_TYPO_PROB = 0.25
+
+
+def grower_notes(record: Record, *, language: NoteLanguage, count: int, seed: int) -> tuple[str, ...]:
+    """Return `count` notes for one photo; none where no symptom is known.
+
+    Args:
+        record: its symptoms, mask terms and image path are read; its description never is.
+        language: of the notes.
+        count: how many.
+        seed: with the record it decides the notes entirely.
+    """
+    said = record.texts.get(language)
+    seen = observe(said.symptoms) if said else ()
+    if not seen:
+        return ()
+    generator = random.Random(f"{seed}|{language}|{record.class_id}|{record.image_path}")
+    notes = (_note(seen, language, generator) for _ in range(count))
+    return tuple(mask_note(note, record.mask_terms)[0] for note in notes)
+
+
+def _note(seen: Sequence[Observation], language: NoteLanguage, generator: random.Random) -> str:
+    how_many = 1 + (generator.random() < _SECOND_PROB)
+    chosen = generator.sample(list(seen), min(how_many, len(seen)))
+    parts = [_phrase(observation, language, generator) for observation in chosen]
+    note = generator.choice(load_lexicon().openings[language]) + generator.choice((", ", " ", ". ")).join(parts)
+    if generator.random() < _SMS_PROB:
+        note = _as_sms(note, language)
+    if generator.random() < _TYPO_PROB:
+        note = _with_typo(note, generator)
+    return note.strip()
+
+
+def _phrase(observation: Observation, language: NoteLanguage, generator: random.Random) -> str:
+    lexicon = load_lexicon()
+    if observation.state:
+        words: str = generator.choice(lexicon.states[observation.state][language])
+    else:
+        mark = lexicon.marks[observation.mark]
+        words = generator.choice(mark[language])
+        colour = observation.colour
+        if generator.random() < _WRONG_PROB:
+            colour = generator.choice(sorted(lexicon.colours))
+        if colour and generator.random() < _COLOUR_PROB:
+            row = lexicon.colours[colour]
+            words = (
+                f"{words} {generator.choice(row[mark['gender']])}"
+                if language == "fr"
+                else _coloured_en(words, generator.choice(row["en"]))
+            )
+    if observation.place and generator.random() < _PLACE_PROB:
+        words = f"{words} {generator.choice(lexicon.places[observation.place][language])}"
+    return words
+
+
+def _coloured_en(words: str, colour: str) -> str:
+    return f"{words}, {colour}" if words.startswith(("a kind", "something")) else f"{colour} {words}"
+
+
+def _as_sms(note: str, language: NoteLanguage) -> str:
+    note = unicodedata.normalize("NFKD", note.lower()).encode("ascii", "ignore").decode()
+    for word, short in load_lexicon().sms[language].items():
+        note = note.replace(unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode(), short)
+    return note
+
+
+def _with_typo(note: str, generator: random.Random) -> str:
+    """Swap two neighbouring letters, drop one or double one, inside a word."""
+    places = [at for at in range(1, len(note) - 2) if note[at].isalpha() and note[at + 1].isalpha()]
+    if not places:
+        return note
+    at = generator.choice(places)
+    kind = generator.randrange(3)
+    if kind == 0:
+        return note[:at] + note[at + 1] + note[at] + note[at + 2 :]
+    return note[:at] + note[at + 1 :] if kind == 1 else note[:at] + note[at] + note[at:]

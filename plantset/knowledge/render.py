@@ -1,0 +1,161 @@
+"""From what is known of a disease to sentences in French and English, with articles and elisions right."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from plantset.core.language import Language
+from plantset.knowledge.names import tokenise
+from plantset.knowledge.schema import Catalogue, Crop, Disease
+
+Style = Literal["full", "short", "symptoms", "treatment"]
+STYLES: tuple[Style, ...] = get_args(Style)
+
+# Words in h before which French does not elide, among those that name crops and diseases.
+_ASPIRATED = ("haricot", "hibou", "houblon", "huanglongbing", "hernie", "houe")
+_KIND_FR = {
+    "fungus": "champignon",
+    "oomycete": "oomycète",
+    "bacterium": "bactérie",
+    "virus": "virus",
+    "phytoplasma": "phytoplasme",
+    "alga": "algue",
+    "nematode": "nématode",
+    "insect": "insecte",
+    "mite": "acarien",
+    "complex": "plusieurs causes possibles",
+}
+_KIND_EN = {kind: kind for kind in _KIND_FR} | {"complex": "several possible causes"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """All that a description is made of, in one language.
+
+    Attributes:
+        name: of the disease, as it stands inside a sentence.
+        crop: None where the crop is unknown or the disease is bound to none.
+        kind: of the cause ("fungus"), or "".
+        agent: scientific name, or "".
+    """
+
+    name: str
+    crop: Crop | None
+    kind: str
+    agent: str
+    symptoms: tuple[str, ...]
+    management: tuple[str, ...]
+
+
+def catalogue_sheet(disease: Disease, catalogue: Catalogue, language: Language) -> Sheet:
+    """Return the sheet of a catalogue's identity."""
+    text = disease.text[language]
+    return Sheet(
+        name=disease.name[language],
+        crop=catalogue.crop_of(disease),
+        kind=disease.kind,
+        agent=disease.agent,
+        symptoms=text.symptoms,
+        management=text.management,
+    )
+
+
+def describe(sheet: Sheet, language: Language, style: Style = "full") -> str:
+    """Return the description in one style.
+
+    "full" is title, cause and symptoms; "short" the title and the most telling symptom; "symptoms" and "treatment"
+    only these. A part that is unknown is left out together with its label.
+    """
+    title = f"{capitalise(headline(sheet, language))}."
+    if style == "symptoms":
+        return " ".join(map(_sentence, sheet.symptoms))
+    if style == "treatment":
+        return " ".join(map(_sentence, sheet.management))
+    if style == "short":
+        return " ".join([title, *map(_sentence, sheet.symptoms[:1])])
+    return " ".join(part for part in (title, _cause(sheet, language), *map(_sentence, sheet.symptoms)) if part)
+
+
+def variants(sheet: Sheet, language: Language) -> tuple[str, ...]:
+    """Return several natural wordings of the same facts, for training; the first is the full description."""
+    name, symptoms = sheet.name, describe(sheet, language, "symptoms")
+    texts = [describe(sheet, language), describe(sheet, language, "short")]
+    if symptoms:
+        texts.append(symptoms)
+        if sheet.kind != "healthy":
+            if language == "fr":
+                on_crop = f" sur {crop_with_article_fr(sheet.crop)}" if sheet.crop else ""
+                texts.append(f"Signes {of_fr(name)}{on_crop} : {_lower_first(symptoms)}")
+            else:
+                on_crop = f" on {sheet.crop.name['en']}" if sheet.crop else ""
+                texts.append(f"Signs of {name}{on_crop}: {_lower_first(symptoms)}")
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def headline(sheet: Sheet, language: Language) -> str:
+    """Return disease and crop as a title without capital: "mildiou de la tomate", "late blight of tomato"."""
+    if sheet.crop is None:
+        return sheet.name
+    crop_name = sheet.crop.name[language]
+    if sheet.kind == "healthy":
+        return f"feuille saine {of_fr(crop_name)}" if language == "fr" else f"healthy {crop_name} leaf"
+    if set(tokenise(crop_name)) <= set(tokenise(sheet.name)):
+        return sheet.name
+    return f"{sheet.name} {of_crop_fr(sheet.crop)}" if language == "fr" else f"{sheet.name} of {crop_name}"
+
+
+def of_fr(noun: str) -> str:
+    """Return "de" + noun without article, elided where French elides: "d'Alternaria", "de haricot", "d'oignon"."""
+    return f"d'{noun}" if _elides(noun) else f"de {noun}"
+
+
+def of_crop_fr(crop: Crop) -> str:
+    """Return "de" + article + crop: "de la tomate", "du maïs", "de l'oignon", "des agrumes"."""
+    name = crop.name["fr"]
+    if crop.fr_plural:
+        return f"des {name}"
+    if _elides(name):
+        return f"de l'{name}"
+    return f"de la {name}" if crop.fr_gender == "f" else f"du {name}"
+
+
+def crop_with_article_fr(crop: Crop) -> str:
+    """Return article + crop: "la tomate", "le maïs", "l'oignon", "les agrumes"."""
+    name = crop.name["fr"]
+    if crop.fr_plural:
+        return f"les {name}"
+    if _elides(name):
+        return f"l'{name}"
+    return f"la {name}" if crop.fr_gender == "f" else f"le {name}"
+
+
+def capitalise(text: str) -> str:
+    """Return the text with a capital first letter and the rest untouched."""
+    return text[:1].upper() + text[1:]
+
+
+def _cause(sheet: Sheet, language: Language) -> str:
+    if not sheet.agent:
+        return ""
+    kind = (_KIND_FR if language == "fr" else _KIND_EN).get(sheet.kind)
+    cause = f"{sheet.agent} ({kind})" if kind else sheet.agent
+    cause = cause if cause.endswith(".") else f"{cause}."
+    return f"Cause : {cause}" if language == "fr" else f"Cause: {cause}"
+
+
+def _elides(noun: str) -> bool:
+    plain = unicodedata.normalize("NFKD", noun).encode("ascii", "ignore").decode().lower()
+    return plain[:1] in tuple("aeiouh") and not plain.startswith(_ASPIRATED) and not plain.startswith(("oui", "onze"))
+
+
+def _sentence(text: str) -> str:
+    text = capitalise(re.sub(r"\s+", " ", text).strip())
+    return text if not text or text[-1] in ".!?…" else f"{text}."
+
+
+def _lower_first(text: str) -> str:
+    first_word = text.split(" ", 1)[0]
+    return text if first_word.isupper() and len(first_word) > 1 else text[:1].lower() + text[1:]
