@@ -79,6 +79,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
             tr(f"{path} is not a plantset checkpoint", f"{path} n'est pas un point de contrôle de plantset"),
             tr("give a file that plantset train wrote", "donnez un fichier écrit par plantset train"),
         )
+    if not {"meta", "tensors", "digest"} <= content.keys():
+        raise _damaged(path, tr("a part of it is missing", "une partie manque"))
     if _digest(content["meta"], content["tensors"]) != content["digest"]:
         raise _damaged(path, tr("its checksum does not match", "sa somme de contrôle ne correspond pas"))
     return Checkpoint(json.loads(content["meta"]), content["tensors"])

@@ -63,7 +63,9 @@ class LocalStrategy:
         if self.device.type == "cuda":
             state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
         if self._scaler.is_enabled():
-            state["loss_scale"] = torch.tensor(self._scaler.get_scale())
+            scaler = self._scaler.state_dict()
+            state["loss_scale"] = torch.tensor(scaler["scale"])
+            state["steps_at_loss_scale"] = torch.tensor(scaler["_growth_tracker"])
         return state
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -72,7 +74,9 @@ class LocalStrategy:
         if self.device.type == "cuda" and "cuda_rng" in state:
             torch.cuda.set_rng_state(state["cuda_rng"].cpu(), self.device)
         if self._scaler.is_enabled() and "loss_scale" in state:
-            self._scaler.update(float(state["loss_scale"]))
+            # `update` would refuse: a scaler that has not scaled anything yet has no scale to change
+            counted = {"scale": float(state["loss_scale"]), "_growth_tracker": int(state["steps_at_loss_scale"])}
+            self._scaler.load_state_dict({**self._scaler.state_dict(), **counted})
 
 
 def find_device(name: DeviceName) -> torch.device:
