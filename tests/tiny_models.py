@@ -22,6 +22,7 @@ SENTENCES = (
 )
 WIDTH = 32
 _VOCAB_SIZE = 300
+_BERT_TOKENS = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 _SIZES = {"hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 
 
@@ -29,16 +30,29 @@ def save_tiny_bert(folder: Path) -> Path:
     """WordPiece, [CLS] … [SEP], absolute positions, with a pooler as released models have."""
     from transformers import BertConfig, BertModel
 
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    _train(tokenizer, trainers.WordPieceTrainer(vocab_size=_VOCAB_SIZE, special_tokens=special, show_progress=False))
-    _wrap_in(tokenizer, "[CLS]", "[SEP]")
-    names = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+    tokenizer = _word_piece()
     config = BertConfig(vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=128, **_SIZES)
-    return _save(folder, BertModel, config, tokenizer, names)
+    return _save(folder, BertModel, config, tokenizer, _BERT_TOKENS)
+
+
+def save_tiny_deberta(folder: Path) -> Path:
+    """DeBERTa v3: relative positions only."""
+    from transformers import DebertaV2Config, DebertaV2Model
+
+    tokenizer = _word_piece()
+    config = DebertaV2Config(
+        vocab_size=tokenizer.get_vocab_size(),
+        max_position_embeddings=128,
+        relative_attention=True,
+        pos_att_type=["p2c", "c2p"],
+        position_biased_input=False,
+        position_buckets=16,
+        norm_rel_ebd="layer_norm",
+        share_att_key=True,
+        type_vocab_size=0,
+        **_SIZES,
+    )
+    return _save(folder, DebertaV2Model, config, tokenizer, _BERT_TOKENS)
 
 
 def save_tiny_roberta(folder: Path) -> Path:
@@ -78,6 +92,24 @@ def save_tiny_gpt2(folder: Path) -> Path:
     return _save(folder, GPT2LMHeadModel, config, tokenizer, {"bos": end, "eos": end, "unk": end})
 
 
+def save_tiny_qwen(folder: Path) -> Path:
+    """Qwen2: decoder-only with biased queries, nothing added to a text, saved in bfloat16 as released."""
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    tokenizer = _byte_level(["<|endoftext|>"])
+    config = Qwen2Config(
+        vocab_size=tokenizer.get_vocab_size(),
+        max_position_embeddings=128,
+        num_key_value_heads=2,
+        bos_token_id=0,
+        eos_token_id=0,
+        dtype=torch.bfloat16,
+        **_SIZES,
+    )
+    end = "<|endoftext|>"
+    return _save(folder, Qwen2ForCausalLM, config, tokenizer, {"eos": end, "pad": end})
+
+
 def save_tiny_llama(folder: Path) -> Path:
     """Decoder-only with rotary positions and grouped keys; <s> before each text, no padding token."""
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -93,6 +125,17 @@ def save_tiny_llama(folder: Path) -> Path:
         **_SIZES,
     )
     return _save(folder, LlamaForCausalLM, config, tokenizer, {"bos": "<s>", "eos": "</s>", "unk": "<unk>"})
+
+
+def _word_piece() -> Tokenizer:
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    special = list(_BERT_TOKENS.values())
+    _train(tokenizer, trainers.WordPieceTrainer(vocab_size=_VOCAB_SIZE, special_tokens=special, show_progress=False))
+    _wrap_in(tokenizer, "[CLS]", "[SEP]")
+    return tokenizer
 
 
 def _byte_level(special: list[str]) -> Tokenizer:
@@ -123,7 +166,7 @@ def _save(folder: Path, model_class: Any, config: Any, tokenizer: Tokenizer, spe
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = model_class(config)
+        model = model_class(config).to(config.dtype or torch.float32)
     model.save_pretrained(folder)
     named = {f"{role}_token": token for role, token in special.items()}
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named).save_pretrained(folder)

@@ -84,6 +84,8 @@ def is_causal(config: Any) -> bool:
     if getattr(config, "is_decoder", False):
         return True
     kind = config.model_type
+    if kind == "xlnet":  # trained on permutations, so listed as causal, but each state sees the whole text
+        return False
     return kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 

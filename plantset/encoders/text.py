@@ -118,7 +118,8 @@ class TextEncoder(Tower):
         # RoBERTa and its family number the first token padding_idx + 1.
         self._first_position = _first_position(model)
         limit = getattr(config, "max_position_embeddings", None)
-        self.max_tokens = None if limit is None else int(limit) - self._first_position
+        has_limit = limit is not None and limit > 0
+        self.max_tokens = int(limit) - self._first_position if has_limit else None
 
     def forward(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
         """Read the texts.

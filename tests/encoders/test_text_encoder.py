@@ -11,10 +11,25 @@ import torch
 from plantset.core.errors import ConfigError
 from plantset.encoders.registry import build_text_encoder
 from plantset.encoders.text import TextEncoder, pool_last, pool_mean
-from tests.tiny_models import WIDTH, save_tiny_bert, save_tiny_gpt2, save_tiny_llama, save_tiny_roberta
+from tests.tiny_models import (
+    WIDTH,
+    save_tiny_bert,
+    save_tiny_deberta,
+    save_tiny_gpt2,
+    save_tiny_llama,
+    save_tiny_qwen,
+    save_tiny_roberta,
+)
 
 NOTE = "Les feuilles de tomate portent des taches brunes."
-SAVERS = {"bert": save_tiny_bert, "roberta": save_tiny_roberta, "gpt2": save_tiny_gpt2, "llama": save_tiny_llama}
+SAVERS = {
+    "bert": save_tiny_bert,
+    "roberta": save_tiny_roberta,
+    "deberta": save_tiny_deberta,
+    "gpt2": save_tiny_gpt2,
+    "llama": save_tiny_llama,
+    "qwen": save_tiny_qwen,
+}
 FAMILIES = list(SAVERS)
 
 
@@ -67,6 +82,10 @@ def test_no_row_reaches_attention_without_a_key(family: Family, name: str) -> No
 
     hook.remove()
     assert seen[0].any(dim=1).all()
+
+
+def test_weights_saved_in_half_precision_are_loaded_in_full(family: Family) -> None:
+    assert {parameter.dtype for parameter in family("qwen").parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -125,7 +144,10 @@ def test_an_empty_note_has_finite_gradients(family: Family, name: str) -> None:
     assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
 
 
-@pytest.mark.parametrize(("name", "causal"), [("bert", False), ("roberta", False), ("gpt2", True), ("llama", True)])
+@pytest.mark.parametrize(
+    ("name", "causal"),
+    [("bert", False), ("roberta", False), ("deberta", False), ("gpt2", True), ("llama", True), ("qwen", True)],
+)
 def test_a_model_is_called_causal_exactly_when_later_tokens_cannot_change_earlier_states(
     family: Family, name: str, causal: bool
 ) -> None:
@@ -177,13 +199,13 @@ def test_no_texts_make_an_empty_batch(family: Family) -> None:
     assert ids.shape == mask.shape == (0, 8)
 
 
-@pytest.mark.parametrize(("name", "positions"), [("bert", 128), ("roberta", 128), ("gpt2", 128), ("llama", 128)])
-def test_the_longest_text_is_what_the_positions_allow(family: Family, name: str, positions: int) -> None:
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_longest_text_is_what_the_positions_allow(family: Family, name: str) -> None:
     encoder = family(name)
 
-    states = encoder(*encoder.tokenizer.encode([NOTE * 50], positions))
+    states = encoder(*encoder.tokenizer.encode([NOTE * 50], 128))
 
-    assert encoder.max_tokens == positions
+    assert encoder.max_tokens == 128
     assert states.isfinite().all()
 
 
