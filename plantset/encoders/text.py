@@ -117,9 +117,8 @@ class TextEncoder(Tower):
         self._takes_positions = "position_ids" in inspect.signature(model.forward).parameters
         # RoBERTa and its family number the first token padding_idx + 1.
         self._first_position = _first_position(model)
-        limit = getattr(config, "max_position_embeddings", None)
-        has_limit = limit is not None and limit > 0
-        self.max_tokens = int(limit) - self._first_position if has_limit else None
+        limit = int(getattr(config, "max_position_embeddings", None) or -1)
+        self.max_tokens = limit - self._first_position if limit > 0 else None
 
     def forward(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
         """Read the texts.
