@@ -30,6 +30,10 @@ _PLAIN_WORDS = word_set(
     "vegetables legumes and symptom debutante debut stage coup brulure scald lumiere light plant tree trees "
     "feuillage nervure dot eye oeil cible target"
 )
+# Words that without their accents are words of every sentence: "thé" is not "the", "maïs" is not "mais".
+_ACCENT_COUNTS = frozenset({"the", "mais"})
+# Names that without their accents are words of every sentence: "thé" is not "the", "maïs" is not "mais".
+_ACCENT_COUNTS = frozenset({"the", "mais"})
 _LINKS = r"[\W_]*(?:(?:de|du|des|la|le|les|l|d|of|the|et|and|a)[\W_]+)*"
 _MIN_FUZZY_LENGTH = 7
 
@@ -54,7 +58,7 @@ def mask_terms(names: Iterable[str]) -> tuple[str, ...]:
         if len(words) > 1 or (len(folded) > 1 and folded not in _PLAIN_WORDS):
             terms[name.lower()] = None
         for word in words:
-            if len(word) >= 4 and word not in _PLAIN_WORDS and not set(tokenise(word)) <= _PLAIN_WORDS:
+            if len(word) >= 4 and word not in _PLAIN_WORDS | _ACCENT_COUNTS and not set(tokenise(word)) <= _PLAIN_WORDS:
                 terms[word] = None
     return tuple(sorted(terms, key=lambda term: (-len(term), term)))
 
@@ -67,10 +71,11 @@ def mask_note(note: str, mask_terms: Sequence[str]) -> tuple[str, bool]:
     """
     if not mask_terms:
         return note, False
-    pattern, long_words = _compiled(tuple(mask_terms))
+    pattern, accented, long_words = _compiled(tuple(mask_terms))
     note = unicodedata.normalize("NFC", note)
     folded = fold(note)
     spans = [match.span() for match in pattern.finditer(folded)]
+    spans += [match.span() for match in accented.finditer(note)]
     for match in re.finditer(r"[a-z]+", folded):
         word = match.group()
         if len(word) >= _MIN_FUZZY_LENGTH and process.extractOne(word, long_words, scorer=OSA.distance, score_cutoff=1):
@@ -91,17 +96,25 @@ def _replace(note: str, spans: list[tuple[int, int]]) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _compiled(terms: tuple[str, ...]) -> tuple[re.Pattern[str], tuple[str, ...]]:
+def _compiled(terms: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str], tuple[str, ...]]:
+    """Return what finds the terms in folded text, what finds those whose accents count, and words to find misspelt."""
     bodies: dict[str, None] = {}
+    accented: dict[str, None] = {}
     long_words: dict[str, None] = {}
     for term in sorted(terms, key=len, reverse=True):
         words = re.findall(r"[a-z0-9]+", fold(term))
+        if len(words) == 1 and words[0] in _ACCENT_COUNTS:
+            accented[re.escape(unicodedata.normalize("NFC", term))] = None
+            continue
         if words:
             bodies[_LINKS.join(f"{word}(?:es|s|x|e)?" for word in words)] = None
         if len(words) == 1 and len(words[0]) >= _MIN_FUZZY_LENGTH:
             long_words[words[0]] = None
-    alternatives = "|".join(bodies) or r"(?!)"
-    return re.compile(rf"(?<![a-z0-9])(?:{alternatives})(?![a-z0-9])"), tuple(long_words)
+    return (
+        re.compile(rf"(?<![a-z0-9])(?:{'|'.join(bodies) or '(?!)'})(?![a-z0-9])"),
+        re.compile(rf"(?<!\w)(?:{'|'.join(accented) or '(?!)'})(?!\w)", re.IGNORECASE),
+        tuple(long_words),
+    )
 
 
 def _agent_names(agent: str) -> list[str]:

@@ -47,8 +47,11 @@ def grower_notes(record: Record, *, language: NoteLanguage, count: int, seed: in
 
 def _note(seen: Sequence[Observation], language: NoteLanguage, generator: random.Random) -> str:
     how_many = 1 + (generator.random() < _SECOND_PROB)
-    chosen = generator.sample(list(seen), min(how_many, len(seen)))
+    shuffled = generator.sample(list(seen), len(seen))
+    chosen = list({(observation.mark, observation.state): observation for observation in shuffled}.values())[:how_many]
     parts = [_phrase(observation, language, generator) for observation in chosen]
+    if chosen[0].mark:
+        parts[0] = generator.choice(load_lexicon().seeing[language]) + parts[0]
     note = generator.choice(load_lexicon().openings[language]) + generator.choice((", ", " ", ". ")).join(parts)
     if generator.random() < _SMS_PROB:
         note = _as_sms(note, language)
@@ -67,14 +70,14 @@ def _phrase(observation: Observation, language: NoteLanguage, generator: random.
         colour = observation.colour
         if generator.random() < _WRONG_PROB:
             colour = generator.choice(sorted(lexicon.colours))
-        if colour and generator.random() < _COLOUR_PROB:
+        if colour and mark.get("coloured", True) and generator.random() < _COLOUR_PROB:
             row = lexicon.colours[colour]
             words = (
                 f"{words} {generator.choice(row[mark['gender']])}"
                 if language == "fr"
                 else _coloured_en(words, generator.choice(row["en"]))
             )
-    if observation.place and generator.random() < _PLACE_PROB:
+    if observation.place and observation.state != "sound" and generator.random() < _PLACE_PROB:
         words = f"{words} {generator.choice(lexicon.places[observation.place][language])}"
     return words
 

@@ -39,6 +39,7 @@ class Lexicon:
     states: dict[str, Any]
     places: dict[str, Any]
     openings: dict[str, list[str]]
+    seeing: dict[str, list[str]]
     sms: dict[str, dict[str, str]]
 
 

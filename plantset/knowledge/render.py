@@ -26,9 +26,7 @@ _KIND_FR = {
     "nematode": "nématode",
     "insect": "insecte",
     "mite": "acarien",
-    "complex": "plusieurs causes possibles",
 }
-_KIND_EN = {kind: kind for kind in _KIND_FR} | {"complex": "several possible causes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ def catalogue_sheet(disease: Disease, catalogue: Catalogue, language: Language) 
         name=disease.name[language],
         crop=catalogue.crop_of(disease),
         kind=disease.kind,
-        agent=disease.agent,
+        agent=", ".join(disease.agents) if disease.kind == "complex" else disease.agent,
         symptoms=text.symptoms,
         management=text.management,
     )
@@ -140,7 +138,9 @@ def capitalise(text: str) -> str:
 def _cause(sheet: Sheet, language: Language) -> str:
     if not sheet.agent:
         return ""
-    kind = (_KIND_FR if language == "fr" else _KIND_EN).get(sheet.kind)
+    if sheet.kind == "complex":
+        return f"Causes possibles : {sheet.agent}." if language == "fr" else f"Possible causes: {sheet.agent}."
+    kind = _KIND_FR.get(sheet.kind) if language == "fr" else sheet.kind
     cause = f"{sheet.agent} ({kind})" if kind else sheet.agent
     cause = cause if cause.endswith(".") else f"{cause}."
     return f"Cause : {cause}" if language == "fr" else f"Cause: {cause}"
