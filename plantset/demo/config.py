@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from plantset.core.options import option
 
@@ -14,38 +15,38 @@ class DemoDataConfig:
 
     run_dir: Path = option(
         Path("demo_run"),
-        en="Folder to write: leaves/, leaves_masks/, maladies_enrichies.json, photo_texts.jsonl, contact_sheet.jpg.",
-        fr="Dossier à écrire : leaves/, leaves_masks/, maladies_enrichies.json, photo_texts.jsonl, contact_sheet.jpg.",
+        en="folder to write: leaves/, leaves_masks/, maladies_enrichies.json, photo_texts.jsonl, contact_sheet.jpg",
+        fr="dossier à écrire : leaves/, leaves_masks/, maladies_enrichies.json, photo_texts.jsonl, contact_sheet.jpg",
     )
     photos_per_class: int = option(
         60,
-        en="Photos of each class, before copies and broken files are added. Fewer is quicker, more learns better.",
-        fr="Photos par classe, avant l'ajout des copies et des fichiers abîmés. Moins : plus vite ; plus : mieux appris.",
+        en="photos of each class, before copies and broken files are added. Fewer is quicker, more learns better",
+        fr="photos par classe, avant l'ajout des copies et des fichiers abîmés. Moins : plus vite ; plus : mieux",
     )
     photos_per_leaf: int = option(
         3,
-        en="Photos of one and the same leaf, each with its own pose, light and background; a leaf never changes split.",
-        fr="Photos d'une même feuille, chacune avec sa pose, sa lumière et son fond ; une feuille reste dans son lot.",
+        en="photos of one and the same leaf, each with its own pose, light and background; a leaf never changes split",
+        fr="photos d'une même feuille, chacune avec sa pose, sa lumière et son fond ; une feuille reste dans son lot",
     )
     size_px: int = option(
         256,
-        en="Short side of the photos, in pixels (96 or more).",
-        fr="Petit côté des photos, en pixels (96 ou plus).",
+        en="short side of the photos, in pixels (96 or more)",
+        fr="petit côté des photos, en pixels (96 ou plus)",
     )
     val_ratio: float = option(
         0.25,
-        en="Share of the leaves of each class that go to val/, between 0 and 1.",
-        fr="Part des feuilles de chaque classe qui vont dans val/, entre 0 et 1.",
+        en="share of the leaves of each class that go to val/, between 0 and 1",
+        fr="part des feuilles de chaque classe qui vont dans val/, entre 0 et 1",
     )
     seed: int = option(
         0,
-        en="The same seed draws the same files, byte for byte, with any number of workers.",
-        fr="La même graine dessine les mêmes fichiers, octet pour octet, quel que soit le nombre de processus.",
+        en="the same seed draws the same files, byte for byte, with any number of workers",
+        fr="la même graine dessine les mêmes fichiers, octet pour octet, quel que soit le nombre de processus",
     )
     workers: int = option(
         0,
-        en="Processes that draw; 0 means one per core that this process may use.",
-        fr="Nombre de processus qui dessinent ; 0 signifie un par cœur disponible.",
+        en="processes that draw; 0 means one per core that this process may use",
+        fr="nombre de processus qui dessinent ; 0 signifie un par cœur disponible",
     )
 
 
@@ -55,41 +56,41 @@ class DemoConfig:
 
     run_dir: Path = option(
         Path("demo_run"),
-        en="Folder to write; a former demo in it is replaced.",
-        fr="Dossier à écrire ; une ancienne démonstration y est remplacée.",
+        en="folder to write; a former demo in it is replaced",
+        fr="dossier à écrire ; une ancienne démonstration y est remplacée",
     )
     photos_per_class: int = option(
         60,
-        en="Photos drawn of each class. 12 gives a quick look, 60 a model worth reading about.",
-        fr="Photos dessinées par classe. 12 pour un aperçu, 60 pour un modèle qui mérite d'être lu.",
+        en="photos drawn of each class. 12 gives a quick look, 60 a model worth reading about",
+        fr="photos dessinées par classe. 12 pour un aperçu, 60 pour un modèle qui mérite d'être lu",
     )
     epochs: int = option(
         12,
-        en="Passes of the training over the photos.",
-        fr="Nombre de passages de l'entraînement sur les photos.",
+        en="passes of the training over the photos",
+        fr="nombre de passages de l'entraînement sur les photos",
     )
     batch_size: int = option(
         32,
-        en="Photos per training step.",
-        fr="Photos par pas d'entraînement.",
+        en="photos per training step",
+        fr="photos par pas d'entraînement",
     )
     seed: int = option(
         0,
-        en="Seed of the leaves and of the training.",
-        fr="Graine des feuilles et de l'entraînement.",
+        en="seed of the leaves and of the training",
+        fr="graine des feuilles et de l'entraînement",
     )
     vision_backbone: str = option(
         "timm-packaged:tf_efficientnet_lite0",
-        en="Image model; the default comes with the installation and needs no network.",
-        fr="Modèle d'image ; celui par défaut vient avec l'installation et se passe de réseau.",
+        en="image model; the default comes with the installation and needs no network",
+        fr="modèle d'image ; celui par défaut vient avec l'installation et se passe de réseau",
     )
     text_model: str = option(
         "packaged:multilingual-e5-small",
-        en="Text model; the default comes with the installation and needs no network.",
-        fr="Modèle de texte ; celui par défaut vient avec l'installation et se passe de réseau.",
+        en="text model; the default comes with the installation and needs no network",
+        fr="modèle de texte ; celui par défaut vient avec l'installation et se passe de réseau",
     )
-    language: str = option(
+    language: Literal["fr", "en"] = option(
         "fr",
-        en="Language of the descriptions that the model learns to write: fr or en.",
-        fr="Langue des descriptions que le modèle apprend à écrire : fr ou en.",
+        en="language of the descriptions that the model learns to write",
+        fr="langue des descriptions que le modèle apprend à écrire",
     )

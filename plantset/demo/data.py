@@ -32,6 +32,7 @@ _STAGING_NAME = ".demo_data.partial"
 _OURS = ("leaves", "leaves_masks", "maladies_enrichies.json", "photo_texts.jsonl", "contact_sheet.jpg")
 _SPLIT_STREAM, _NUMBER_STREAM, _MESS_STREAM = 11, 12, 13
 _LEAST_SIZE_PX = 96
+_DECOMPOSED_FOLDER = "Manguier oïdium"
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def make_demo_data(config: DemoDataConfig) -> DemoDataReport:
         ConfigError: a value out of range, or `run_dir` holds files of these names that this verb did not write.
     """
     _check(config)
-    jobs = list(_jobs(config))
+    jobs = leaf_jobs(config)
     with _staging(config.run_dir) as folder:
         started = time.perf_counter()
         rows = [row for leaf_rows in _draw_all(jobs, folder, config) for row in leaf_rows]
@@ -132,18 +133,19 @@ def _check(config: DemoDataConfig) -> None:
             )
 
 
-def _jobs(config: DemoDataConfig) -> Iterator[LeafJob]:
-    """Yield the leaves to draw; a leaf's number is unique and tells nothing of its class."""
+def leaf_jobs(config: DemoDataConfig) -> list[LeafJob]:
+    """Return the leaves to draw; a leaf's number is unique and tells nothing of its class."""
     per_class = -(-config.photos_per_class // config.photos_per_leaf)
     numbers = np.random.default_rng([config.seed, _NUMBER_STREAM]).permutation(len(CLASSES) * per_class) + 1
     num_val = min(per_class - 1, max(1, round(config.val_ratio * per_class)))
+    jobs = []
     for class_index, demo_class in enumerate(CLASSES):
         order = np.random.default_rng([config.seed, _SPLIT_STREAM, class_index]).permutation(per_class)
         val = set(order[:num_val].tolist())
         for leaf_index in range(per_class):
             split: Literal["train", "val"] = "val" if leaf_index in val else "train"
             left = config.photos_per_class - leaf_index * config.photos_per_leaf
-            yield LeafJob(
+            job = LeafJob(
                 class_index=class_index,
                 leaf_index=leaf_index,
                 leaf_number=int(numbers[class_index * per_class + leaf_index]),
@@ -154,17 +156,24 @@ def _jobs(config: DemoDataConfig) -> Iterator[LeafJob]:
                 seed=config.seed,
                 size_px=config.size_px,
             )
+            jobs.append(job)
+    return jobs
 
 
-def _folder_as_typed(folder: str, split: str) -> str:
-    """Return the accents of val/ decomposed, as an older macOS stores them: the same name in other bytes."""
-    return unicodedata.normalize("NFD" if split == "val" else "NFC", folder)
-
-
-def _draw_all(jobs: list[LeafJob], folder: Path, config: DemoDataConfig) -> Iterator[list[dict[str, Any]]]:
+def make_folders(jobs: list[LeafJob], folder: Path) -> None:
+    """Make the folders that the jobs write into."""
     for split, name in {(job.split, job.folder) for job in jobs}:
         for root in ("leaves", "leaves_masks"):
             (folder / root / split / name).mkdir(parents=True, exist_ok=True)
+
+
+def _folder_as_typed(folder: str, split: str) -> str:
+    """Return one name of val/ with its accents decomposed, as old macOS does: the same name, other bytes."""
+    return unicodedata.normalize("NFD", folder) if split == "val" and folder == _DECOMPOSED_FOLDER else folder
+
+
+def _draw_all(jobs: list[LeafJob], folder: Path, config: DemoDataConfig) -> Iterator[list[dict[str, Any]]]:
+    make_folders(jobs, folder)
     title = tr("drawing leaves", "dessin des feuilles")
     unit = tr("leaf", "feuille")
     tasks = [(job, folder) for job in jobs]
@@ -188,7 +197,7 @@ def _usable_cores() -> int:
 
 
 def _thumbnails(folder: Path, rows: list[dict[str, Any]]) -> list[Thumbnail]:
-    """Choose, for each class, the photo whose diseased share is the class's 60th percentile: plain to see, not extreme."""
+    """Choose, for each class, the photo whose diseased share is the class's 60th percentile: plain, not extreme."""
     chosen = []
     for demo_class in CLASSES:
         mine = sorted((row for row in rows if row["disease_id"] == demo_class.disease_id), key=lambda row: row["share"])

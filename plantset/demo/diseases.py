@@ -75,13 +75,13 @@ _LATE_BLIGHT = Spots(
     ),
 )
 _LATE_BLIGHT_FR = Wording(
-    "large plage brun-vert d'aspect huileux",
-    "larges plages brun-vert d'aspect huileux",
+    "plage brun-vert d'aspect huileux",
+    "plages brun-vert d'aspect huileux",
     "bordées d'un duvet blanchâtre",
 )
 _LATE_BLIGHT_EN = Wording(
-    "large greenish-brown water-soaked blotch",
-    "large greenish-brown water-soaked blotches",
+    "greenish-brown water-soaked blotch",
+    "greenish-brown water-soaked blotches",
     "edged with whitish mould",
 )
 
@@ -104,8 +104,8 @@ CLASSES: tuple[DemoClass, ...] = (
                 (1.5, (180, 180, 80), 0.0),
             ),
         ),
-        Wording("petite tache ronde à centre gris", "petites taches rondes à centre gris", "à bord brun foncé"),
-        Wording("small round spot with a grey centre", "small round spots with a grey centre", "with a dark brown rim"),
+        Wording("tache ronde à centre gris", "taches rondes à centre gris", "à bord brun foncé"),
+        Wording("round spot with a grey centre", "round spots with a grey centre", "with a dark brown rim"),
     ),
     DemoClass(
         "tomato--yellow-leaf-curl-virus",
@@ -133,7 +133,11 @@ CLASSES: tuple[DemoClass, ...] = (
                 (1.7, (190, 190, 90), 0.0),
             ),
         ),
-        Wording("pustule poudreuse brun cannelle", "pustules poudreuses brun cannelle", "allongées dans le sens des nervures"),
+        Wording(
+            "pustule poudreuse brun cannelle",
+            "pustules poudreuses brun cannelle",
+            "allongées dans le sens des nervures",
+        ),
         Wording("powdery cinnamon-brown pustule", "powdery cinnamon-brown pustules", "stretched along the veins"),
     ),
     DemoClass(
@@ -152,8 +156,8 @@ CLASSES: tuple[DemoClass, ...] = (
                 (1.35, (150, 160, 80), 0.0),
             ),
         ),
-        Wording("longue lésion beige en forme de cigare", "longues lésions beiges en forme de cigare"),
-        Wording("long tan cigar-shaped lesion", "long tan cigar-shaped lesions"),
+        Wording("lésion beige en forme de cigare", "lésions beiges en forme de cigare"),
+        Wording("tan cigar-shaped lesion", "tan cigar-shaped lesions"),
     ),
     DemoClass(
         "maize--streak-virus",
@@ -169,8 +173,8 @@ CLASSES: tuple[DemoClass, ...] = (
                 (1.5, (220, 220, 130), 0.0),
             ),
         ),
-        Wording("fine strie jaune pâle", "fines stries jaune pâle", "interrompues et parallèles aux nervures"),
-        Wording("fine pale-yellow streak", "fine pale-yellow streaks", "broken and parallel to the veins"),
+        Wording("strie jaune pâle", "stries jaune pâle", "interrompues et parallèles aux nervures"),
+        Wording("pale-yellow streak", "pale-yellow streaks", "broken and parallel to the veins"),
     ),
     DemoClass("cassava--healthy", "Manioc sain"),
     DemoClass(
@@ -292,8 +296,8 @@ CLASSES: tuple[DemoClass, ...] = (
                 (1.8, (210, 200, 80), 0.0),
             ),
         ),
-        Wording("minuscule pustule orange", "minuscules pustules orange", "saillantes et poudreuses"),
-        Wording("tiny orange pustule", "tiny orange pustules", "raised and powdery"),
+        Wording("pustule orange", "pustules orange", "saillantes et poudreuses"),
+        Wording("orange pustule", "orange pustules", "raised and powdery"),
     ),
     DemoClass("mango--healthy", "Mangue saine"),
     DemoClass(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -113,7 +114,7 @@ def _leaf_green(crop: Crop, rng: np.random.Generator) -> Field:
 def _arrange(crop: Crop, rng: np.random.Generator, narrowing: float) -> tuple[Blade, ...]:
     middle = CANVAS_PX / 2
     if crop.arrangement == "single":
-        start = 0.97 * CANVAS_PX - (0.94 - crop.length) * CANVAS_PX / 2
+        start = (0.5 + min(crop.length, 0.94) / 2) * CANVAS_PX
         return (_blade(crop, rng, (middle, start), 0.0, 1.0, narrowing),)
     if crop.arrangement == "palmate":
         lobes = int(rng.choice([5, 7]))
@@ -124,7 +125,12 @@ def _arrange(crop: Crop, rng: np.random.Generator, narrowing: float) -> tuple[Bl
             _blade(crop, rng, foot, float(turns[i]), 1.0 - 0.28 * abs(float(turns[i])) / 118, narrowing) for i in order
         )
     if crop.arrangement == "paired":
-        pairs = ((0.62, 78, 0.92), (0.62, -78, 0.92), (0.50, 24, 1.0), (0.50, -24, 1.0))
+        pairs: tuple[tuple[float, float, float], ...] = (
+            (0.62, 78, 0.92),
+            (0.62, -78, 0.92),
+            (0.50, 24, 1.0),
+            (0.50, -24, 1.0),
+        )
     else:
         pairs = (
             (0.80, 66, 0.62),
@@ -220,22 +226,24 @@ def _coordinates(blade: Blade, rows: slice, columns: slice) -> tuple[Field, Fiel
     place = np.clip(along * _STEPS, 0, _STEPS - 1).astype(np.int32)
     half = np.where(v < 0, blade.left[place], blade.right[place])
     half = np.maximum(half, np.float32(0.6))
-    return along, v / half, half
+    return along.astype(np.float32), (v / half).astype(np.float32), half.astype(np.float32)
 
 
 def _venation(crop: Crop, blade: Blade, along: Field, across: Field, half: Field) -> tuple[Field, Field]:
     """Return vein strength (0..1) and the relief's phase between veins, as a sine (-1..1)."""
     spread = np.abs(across)
+    side: NDArray[Any]
     if crop.venation == "parallel":
-        phase = spread * np.float32(crop.veins)
+        phase: NDArray[Any] = spread * np.float32(crop.veins)
         gap = np.abs(phase - np.rint(phase)) * half / np.float32(crop.veins)
         side = np.exp(-((gap / np.float32(0.8)) ** 2)) * np.float32(0.5)
-        thick = 3.4 * (1 - along) + 1.0
+        thick: NDArray[Any] = 3.4 * (1 - along) + 1.0
     else:
         phase = (along - np.float32(crop.vein_slant) * spread**1.3) * np.float32(crop.veins)
         phase = phase + np.where(across < 0, np.float32(0.5), np.float32(0))
         gap = np.abs(phase - np.rint(phase)) * np.float32(blade.length / crop.veins)
-        side = np.exp(-((gap / np.float32(1.1)) ** 2)) * (1 - np.float32(0.75) * spread) * (along > 0.02)
+        side = np.exp(-((gap / np.float32(1.1)) ** 2)) * (1 - np.float32(0.75) * spread)
+        side *= np.clip(np.minimum(along * 50 - 1, (np.float32(0.95) - along) * 14), 0, 1)  # none at the very ends
         thick = (1.9 * (1 - along) + 0.5) * np.float32(max(0.7, blade.length / 220))
     midrib = np.exp(-((across * half / thick) ** 2))
     veins: Field = np.clip(np.maximum(side, midrib), 0, 1).astype(np.float32)
@@ -246,16 +254,10 @@ def _venation(crop: Crop, blade: Blade, along: Field, across: Field, half: Field
 def _shade(crop: Crop, relief: Field, across: Field, rng: np.random.Generator, bank: TextureBank) -> Field:
     height, width = relief.shape
     fold = np.float32(rng.normal(0, 0.07))
-    shade = 1 + np.float32(0.055) * relief + fold * np.tanh(3 * across)
+    shade: NDArray[Any] = 1 + np.float32(0.055) * relief + fold * np.tanh(3 * across)
     shade += np.float32(0.07) * bank.crop("coarse", rng, height, width)
     shade += np.float32(0.045) * bank.crop("medium", rng, height, width)
     shade += np.float32(0.05 * crop.gloss) * np.maximum(0, bank.crop("coarse", rng, height, width) - 0.6)
     shade -= np.float32(0.16) * np.maximum(0, np.abs(across) - 0.82) / np.float32(0.18)  # the rim turns away
     result: Field = np.clip(shade, 0.45, 1.6).astype(np.float32)
     return result
-
-
-def as_mask(field: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Return where a coverage field is more than half."""
-    mask: NDArray[np.bool_] = field > 0.5
-    return mask

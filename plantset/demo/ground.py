@@ -29,8 +29,8 @@ class GroundBank:
     def crop(self, background: str, rng: np.random.Generator, height: int, width: int) -> Rgb:
         """Return a random (height, width, 3) window, its colour shifted a little at random."""
         window = random_window(self._tiles[background], rng, height, width).astype(np.float32)
-        spread = 0.16 if background in ("paper", "cloth") else 0.07
-        gain = (1 + rng.normal(0, spread, 3)) * rng.uniform(0.75, 1.1)
+        spread = 0.12 if background == "cloth" else 0.035
+        gain = (1 + rng.normal(0, spread, 3)) * rng.uniform(0.75, 1.08)
         return _finish(window * gain.astype(np.float32))
 
 
@@ -50,7 +50,7 @@ def _soil(rng: np.random.Generator) -> Rgb:
     image = _tint((122, 92, 66), relief, 0.16) * (1 + np.clip(light, -1, 1) * np.float32(0.35))[..., None]
     drawn = _finish(image)
     for _ in range(260):
-        x, y, size = rng.integers(0, TILE_PX, 2).tolist() + [int(rng.integers(2, 11))]
+        x, y, size = (int(rng.integers(low, high)) for low, high in ((0, TILE_PX), (0, TILE_PX), (2, 11)))
         tone = np.array([150, 132, 112]) * rng.uniform(0.6, 1.15)
         axes, turn = (size, max(1, int(size * rng.uniform(0.5, 0.9)))), float(rng.uniform(0, 180))
         cv2.ellipse(drawn, (x + 2, y + 2), axes, turn, 0, 360, (58, 44, 32), -1, cv2.LINE_AA)

@@ -6,6 +6,7 @@ import io
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -130,6 +131,6 @@ def _read(photo: Path) -> NDArray[np.uint8]:
     return pixels
 
 
-def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
-    encoded: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=88)
+def _jpeg(pixels: NDArray[Any]) -> bytes:
+    encoded: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels, dtype=np.uint8), quality=88)
     return encoded

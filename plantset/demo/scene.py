@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -70,7 +71,7 @@ def draw_scene(rng: np.random.Generator) -> Scene:
         aspect=_SHAPES[int(rng.integers(len(_SHAPES)))],
         turn=float(rng.uniform(-math.pi, math.pi)),
         tilt=float(rng.normal(0, 0.07)),
-        fill=float(rng.uniform(0.8, 1.0)),
+        fill=float(rng.uniform(0.85, 1.0)),
         shift_x=float(rng.uniform(0, 1)),
         shift_y=float(rng.uniform(0, 1)),
         light=float(rng.uniform(-math.pi, math.pi)),
@@ -100,7 +101,7 @@ def take_photo(
     ground = grounds.crop(scene.background, rng, height, width)
     _scatter_litter(ground, scene, rng)
     _draw_fingers(ground, scene, rng)
-    image = ground.astype(np.float32)
+    image: NDArray[Any] = ground.astype(np.float32)
     placing = _placing(leaf, scene, width, height)
     layers = cv2.merge([leaf.rgb, leaf.opacity * 255])
     warped = cv2.warpPerspective(layers, placing, (width, height), flags=cv2.INTER_LINEAR)
@@ -142,8 +143,7 @@ def _placing(leaf: Leaf, scene: Scene, width: int, height: int) -> NDArray[np.fl
 def _rim(leaf: Leaf) -> NDArray[np.int32]:
     """Return the corners of the leaf's convex hull, (N, 2) in x, y."""
     points = cv2.findNonZero((leaf.opacity > 0.02).astype(np.uint8))
-    rim: NDArray[np.int32] = cv2.convexHull(points)[:, 0, :]
-    return rim
+    return cv2.convexHull(points)[:, 0, :].astype(np.int32)
 
 
 def _cast_shadow(image: Field, opacity: Field, scene: Scene) -> None:
@@ -186,7 +186,12 @@ def _draw_fingers(image: Rgb, scene: Scene, rng: np.random.Generator) -> None:
     side, along = int(rng.integers(4)), float(rng.uniform(0.15, 0.85))
     skin = np.array([[222, 174, 146], [186, 132, 98], [132, 88, 62], [92, 60, 44]][int(rng.integers(4))], float)
     inward = (math.pi / 2, math.pi, -math.pi / 2, 0.0)[side] + float(rng.normal(0, 0.3))
-    starts = ((along * width, -8.0), (width + 8.0, along * height), (along * width, height + 8.0), (-8.0, along * height))
+    starts = (
+        (along * width, -8.0),
+        (width + 8.0, along * height),
+        (along * width, height + 8.0),
+        (-8.0, along * height),
+    )
     x, y = starts[side]
     thick = 0.15 * min(width, height) * float(rng.uniform(0.85, 1.15))
     for finger in range(scene.fingers):
@@ -199,12 +204,28 @@ def _draw_fingers(image: Rgb, scene: Scene, rng: np.random.Generator) -> None:
 def _draw_finger(
     image: Rgb, base: tuple[float, float], heading: float, reach: float, thick: float, skin: NDArray[np.float64]
 ) -> None:
-    cos, sin = math.cos(heading), math.sin(heading)
-    start = (round(base[0]), round(base[1]))
-    end = (round(base[0] + reach * cos), round(base[1] + reach * sin))
-    for share, gain in ((1.0, 0.72), (0.86, 0.9), (0.62, 1.0), (0.3, 1.06)):  # dark rim to light ridge: round
-        cv2.line(image, start, end, (skin * gain).tolist(), max(1, round(thick * share)), cv2.LINE_AA)
-    nail = (round(end[0] + thick * 0.12 * cos), round(end[1] + thick * 0.12 * sin))
-    axes = (max(1, round(thick * 0.3)), max(1, round(thick * 0.24)))
-    colour = np.minimum(255, skin * 0.85 + np.array([52, 36, 36])).tolist()
-    cv2.ellipse(image, nail, axes, math.degrees(heading), 0, 360, colour, -1, cv2.LINE_AA)
+    """Paint a capsule lit as a cylinder, with a soft rim, a nail and two creases at the joint."""
+    height, width = image.shape[:2]
+    cos, sin, radius = math.cos(heading), math.sin(heading), thick / 2
+    tip = (base[0] + reach * cos, base[1] + reach * sin)
+    left, right = (int(f(base[0], tip[0]) + s * (radius + 2)) for f, s in ((min, -1), (max, 1)))
+    top, bottom = (int(f(base[1], tip[1]) + s * (radius + 2)) for f, s in ((min, -1), (max, 1)))
+    left, right, top, bottom = max(0, left), min(width, right), max(0, top), min(height, bottom)
+    if left >= right or top >= bottom:
+        return
+    x = np.arange(left, right, dtype=np.float32)[None, :] - np.float32(base[0])
+    y = np.arange(top, bottom, dtype=np.float32)[:, None] - np.float32(base[1])
+    along, across = x * np.float32(cos) + y * np.float32(sin), y * np.float32(cos) - x * np.float32(sin)
+    beyond = np.maximum(along - np.float32(reach), 0)
+    distance = np.sqrt(across * across + beyond * beyond) / np.float32(radius)
+    roundness = np.sqrt(np.clip(1 - distance * distance, 0, 1))
+    joint = np.float32(reach - 1.7 * thick) - along
+    creases = np.exp(-((np.abs(np.abs(joint) - np.float32(0.09 * thick)) / np.float32(0.9)) ** 2))
+    shade = np.float32(0.55) + np.float32(0.5) * roundness - np.float32(0.13) * creases
+    colour = np.clip(skin.astype(np.float32) * shade[..., None], 0, 255)
+    nail = np.hypot((along - np.float32(reach + 0.1 * thick)) / 0.32, across / 0.27) / np.float32(thick)
+    nail_cover = np.float32(0.55) * np.clip((1 - nail) * 5, 0, 1)
+    colour += (np.array([232, 190, 178], np.float32) - colour) * nail_cover[..., None]
+    cover = np.clip((1 - distance) * np.float32(radius), 0, 1)[..., None]
+    window = image[top:bottom, left:right]
+    window[:] = (window + (colour - window) * cover).astype(np.uint8)

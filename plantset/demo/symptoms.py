@@ -23,6 +23,7 @@ Stop = tuple[float, tuple[int, int, int], float]
 
 _LUT_STEPS_PER_RADIUS = 100
 _FAR = 2.55
+_LARGE_PX = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,7 @@ def _paint_spots(
     spots: Spots, leaf: Leaf, severity: float, rng: np.random.Generator, bank: TextureBank
 ) -> NDArray[np.bool_]:
     radius = _radius_field(spots, leaf, severity, rng)
-    wander = bank.crop("medium", rng, CANVAS_PX, CANVAS_PX)
-    radius *= 1 + np.float32(spots.irregular) * np.clip(wander, -2, 2)
+    radius *= 1 + np.float32(spots.irregular) * np.clip(_wander(spots, rng, bank), -2, 2)
     if spots.vein_stop:
         radius += np.float32(spots.vein_stop) * leaf.veins * radius
     np.clip(radius, 0, _FAR, out=radius)
@@ -141,6 +141,15 @@ def _paint_spots(
         _paint_bloom(spots, leaf, radius, grain)
     diseased: NDArray[np.bool_] = (radius < 1) & (leaf.tissue > 0.5)
     return diseased
+
+
+def _wander(spots: Spots, rng: np.random.Generator, bank: TextureBank) -> Field:
+    """Return how far edges go out or in; wide bends for large lesions, or they would crumble into many."""
+    fine = bank.crop("medium", rng, CANVAS_PX, CANVAS_PX)
+    if spots.radius[1] < _LARGE_PX:
+        return fine
+    wide: Field = np.float32(0.8) * bank.crop("coarse", rng, CANVAS_PX, CANVAS_PX) + np.float32(0.35) * fine
+    return wide
 
 
 def _paint_bloom(spots: Spots, leaf: Leaf, radius: Field, grain: Field) -> None:
@@ -169,7 +178,7 @@ def _radius_field(spots: Spots, leaf: Leaf, severity: float, rng: np.random.Gene
 
 
 def _stamp(field: Field, x: float, y: float, short: float, long: float, heading: float) -> None:
-    reach = int(math.ceil(long * _FAR)) + 1
+    reach = math.ceil(long * _FAR) + 1
     top, bottom = max(0, int(y) - reach), min(CANVAS_PX, int(y) + reach + 1)
     left, right = max(0, int(x) - reach), min(CANVAS_PX, int(x) + reach + 1)
     if top >= bottom or left >= right:
@@ -285,5 +294,5 @@ def _draw_tunnel(
         x, y = next_x, next_y
 
 
-def _blend(leaf: Leaf, colour: tuple[int, int, int], opacity: Field) -> None:
+def _blend(leaf: Leaf, colour: tuple[int, int, int], opacity: NDArray[np.floating]) -> None:
     leaf.rgb[:] += (np.array(colour, np.float32) - leaf.rgb) * opacity[..., None]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 Field = NDArray[np.float32]
 
 TILE_PX = 768
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 def smooth_noise(rng: np.random.Generator, cells: int, size_px: int = TILE_PX) -> Field:
@@ -26,7 +29,7 @@ def fractal_noise(rng: np.random.Generator, cells: int, octaves: int, size_px: i
     return _standardised(total)
 
 
-def _standardised(field: NDArray[np.floating]) -> Field:
+def _standardised(field: NDArray[Any]) -> Field:
     result: Field = np.ascontiguousarray((field - field.mean()) / field.std(), dtype=np.float32)
     return result
 
@@ -52,7 +55,7 @@ class TextureBank:
         return random_window(fields[int(rng.integers(len(fields)))], rng, height, width)
 
 
-def random_window(tile: NDArray[np.generic], rng: np.random.Generator, height: int, width: int) -> NDArray:
+def random_window(tile: NDArray[_Scalar], rng: np.random.Generator, height: int, width: int) -> NDArray[_Scalar]:
     """Return a random (height, width, …) window of `tile`, flipped and turned by quarter turns at random."""
     turned = np.rot90(tile, int(rng.integers(4)))
     if rng.integers(2):

@@ -16,6 +16,7 @@ Spot = Literal["margin", "midrib", "tip", "base", "spread"]
 Size = Literal["small", "medium", "large"]
 
 _LEAST_LESION_PX = 4
+_CRUMB_RATIO = 0.03
 _CROPS_FR = {
     "tomato": "de tomate",
     "potato": "de pomme de terre",
@@ -40,6 +41,7 @@ _PLACES_EN: dict[Spot, str] = {
     "spread": "all over the blade",
 }
 _SIZES_FR: dict[Size, str] = {"small": "de petite taille", "medium": "de taille moyenne", "large": "de grande taille"}
+_SIZES_EN: dict[Size, str] = {"small": "small", "medium": "medium-sized", "large": "large"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Findings:
 
     Attributes:
         share: diseased over leaf area, 0..1.
-        count: separate lesions of at least 4 pixels.
+        count: separate lesions of at least 4 pixels and 3 % of the largest one; less is a crumb of another.
         size: of the median lesion, by its diameter over the side of a square with the leaf's area:
             small below 0.05, large from 0.14.
         place: where on the blade, beside an even spread.
@@ -79,7 +81,8 @@ def read_masks(leaf_mask: NDArray[np.uint8], lesion_mask: NDArray[np.uint8], pla
     leaf_area = int(np.count_nonzero(leaf_mask))
     _, _, stats, _ = cv2.connectedComponentsWithStats(lesion_mask, connectivity=8)
     areas = stats[1:, cv2.CC_STAT_AREA]
-    areas = areas[areas >= _LEAST_LESION_PX]
+    if len(areas):
+        areas = areas[areas >= max(_LEAST_LESION_PX, _CRUMB_RATIO * int(areas.max()))]
     diameter = 2 * float(np.sqrt(np.median(areas) / np.pi)) if len(areas) else 0.0
     relative = diameter / float(np.sqrt(leaf_area))
     return Findings(
@@ -132,7 +135,11 @@ def _healthy_fr(crop: str, opening: int, closing: int) -> str:
 
 
 def _healthy_en(crop: str, opening: int, closing: int) -> str:
-    starts = (f"Healthy {crop} leaf", f"{crop.capitalize()} leaf without visible symptoms", f"This {crop} leaf looks healthy")
+    starts = (
+        f"Healthy {crop} leaf",
+        f"{crop.capitalize()} leaf without visible symptoms",
+        f"This {crop} leaf looks healthy",
+    )
     ends = (
         "evenly green blade, clear veins, no spot.",
         "the green is even and the blade whole; 0% of its area is affected.",
@@ -172,16 +179,16 @@ def _lesions_fr(word: Wording, findings: Findings) -> str:
     if not word.many:
         return word.one
     if findings.count == 1:
-        return f"{'une' if word.feminine else 'un'} {word.one} {_SIZES_FR[findings.size]}"
-    return f"{count_words(findings.count, 'fr')} {word.many} {_SIZES_FR[findings.size]}"
+        return f"{'une' if word.feminine else 'un'} {word.one}, {_SIZES_FR[findings.size]}"
+    return f"{count_words(findings.count, 'fr')} {word.many}, {_SIZES_FR[findings.size]}"
 
 
 def _lesions_en(word: Wording, findings: Findings) -> str:
     if not word.many:
         return word.one
     if findings.count == 1:
-        return f"one {word.one} of {findings.size} size"
-    return f"{count_words(findings.count, 'en')} {word.many} of {findings.size} size"
+        return f"one {_SIZES_EN[findings.size]} {word.one}"
+    return f"{count_words(findings.count, 'en')} {_SIZES_EN[findings.size]} {word.many}"
 
 
 def _agree_fr(word: Wording, findings: Findings) -> str:
