@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
-from plantset.core.photo import decode_photo
+from plantset.core.photo import PhotoError, decode_photo
 from plantset.core.preprocess import PreprocessConfig
 from plantset.core.records import Record
 from plantset.data.batch import Batch
@@ -50,14 +50,36 @@ class PhotoReader:
         return augment_photo(pixels, self._preprocess, rng)
 
 
-class PhotoDataset(Dataset[tuple[Key, Pixels]]):
-    """Key -> (key, view): what DataLoader's workers run."""
+class PhotoDataset(Dataset[tuple[Key, Pixels | PhotoError]]):
+    """Key -> (key, view): what DataLoader's workers run.
+
+    A broken photo travels back as the error that it is: DataLoader turns one that is raised in a worker into a
+    RuntimeError with a traceback, and its user would not see which file to mend. `PhotoLoader` raises it.
+    """
 
     def __init__(self, reader: PhotoReader) -> None:
         self._reader = reader
 
-    def __getitem__(self, key: Key) -> tuple[Key, Pixels]:
-        return key, self._reader.read(key)
+    def __getitem__(self, key: Key) -> tuple[Key, Pixels | PhotoError]:
+        try:
+            return key, self._reader.read(key)
+        except PhotoError as error:
+            return key, error
+
+
+class PhotoLoader(DataLoader[Batch]):
+    """A DataLoader that raises a worker's `PhotoError` as such, in the process that asked."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        """Yield the batches.
+
+        Raises:
+            PhotoError: a file is missing, broken or no photo.
+        """
+        for batch in super().__iter__():
+            if isinstance(batch, PhotoError):
+                raise batch
+            yield batch
 
 
 class BatchMaker:
@@ -66,11 +88,14 @@ class BatchMaker:
     def __init__(self, examples: Examples) -> None:
         self._examples = examples
 
-    def __call__(self, items: Sequence[tuple[Key, Pixels]]) -> Batch:
-        """Collate what DataLoader's workers read."""
-        keys = [key for key, _ in items]
-        pixels = torch.from_numpy(np.stack([view for _, view in items]))
-        return self.make(keys, pixels_BHWC=pixels)
+    def __call__(self, items: Sequence[tuple[Key, Pixels | PhotoError]]) -> Batch | PhotoError:
+        """Collate what DataLoader's workers read; the first broken photo stands for its whole batch."""
+        views: list[Pixels] = []
+        for _, view in items:
+            if isinstance(view, PhotoError):
+                return view
+            views.append(view)
+        return self.make([key for key, _ in items], pixels_BHWC=torch.from_numpy(np.stack(views)))
 
     def make(
         self, keys: Sequence[Key], *, pixels_BHWC: Tensor | None = None, features_B: Tensor | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,15 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from plantset.core.errors import ConfigError, DataError
 from plantset.core.language import tr
 from plantset.core.preprocess import PreprocessConfig
 from plantset.core.records import Record, Split, class_names, find_images_dir, read_meta, read_records
 from plantset.core.vocabulary import Vocabulary
-from plantset.data.batch import Batch
-from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoReader, photo_paths
+from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader, photo_paths
 from plantset.data.examples import Examples, NotePolicy, caption_targets
 from plantset.data.sampler import EpochSampler
 
@@ -109,7 +108,7 @@ class DataModule:
         """Return what reads these records' photos."""
         return PhotoReader(photo_paths(records, self.images_dir), self.preprocess, augment=augment, seed=self.seed)
 
-    def train_dataloader(self, *, epoch: int = 0, start_batch: int = 0) -> DataLoader[Batch]:
+    def train_dataloader(self, *, epoch: int = 0, start_batch: int = 0) -> PhotoLoader:
         """Return one epoch of shuffled, augmented training batches."""
         records = self.split("train")
         sampler = EpochSampler(
@@ -117,22 +116,22 @@ class DataModule:
         )
         return self._loader(records, sampler, augment=self.augment, training=True)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> PhotoLoader:
         """Return the validation photos in manifest order, not augmented, without notes."""
         return self._ordered("val")
 
-    def test_dataloader(self) -> DataLoader[Batch]:
+    def test_dataloader(self) -> PhotoLoader:
         """Return the test photos in manifest order, not augmented, without notes."""
         return self._ordered("test")
 
-    def _ordered(self, split: Split) -> DataLoader[Batch]:
+    def _ordered(self, split: Split) -> PhotoLoader:
         records = self.split(split)
         sampler = EpochSampler(len(records), self.loader.batch_size, seed=self.seed, shuffle=False)
         return self._loader(records, sampler, augment=False, training=False)
 
     def _loader(
         self, records: Sequence[Record], sampler: EpochSampler, *, augment: bool, training: bool
-    ) -> DataLoader[Batch]:
+    ) -> PhotoLoader:
         return make_loader(
             self.reader(records, augment=augment),
             sampler,
@@ -173,10 +172,16 @@ def create_data_module(
         DataError: the manifest or its photos cannot be read.
         ConfigError: a number is out of range.
     """
-    for name, value in (("batch_size", batch_size), ("image_size", image_size), ("text_length", text_length)):
-        if value < 1:
+    for name, value, least in (
+        ("batch_size", batch_size, 1),
+        ("image_size", image_size, 1),
+        ("text_length", text_length, 1),
+        ("num_workers", num_workers, 0),
+    ):
+        if value < least:
             raise ConfigError(
-                tr(f"{name} is {value}", f"{name} vaut {value}"), tr("give at least 1", "donnez au moins 1")
+                tr(f"{name} is {value}", f"{name} vaut {value}"),
+                tr(f"give at least {least}", f"donnez au moins {least}"),
             )
     path = Path(jsonl_file)
     records = read_records(path)
@@ -199,10 +204,10 @@ def create_data_module(
 
 def make_loader(
     reader: PhotoReader, sampler: EpochSampler, collate: BatchMaker, settings: LoaderSettings
-) -> DataLoader[Batch]:
-    """Return a DataLoader whose batches do not depend on the number of workers."""
+) -> PhotoLoader:
+    """Return a loader whose batches do not depend on the number of workers."""
     workers = settings.num_workers
-    return DataLoader(
+    return PhotoLoader(
         PhotoDataset(reader),  # type: ignore[arg-type]  # torch types a loader by the dataset's items, not by collate
         batch_sampler=sampler,
         collate_fn=collate,
@@ -282,6 +287,4 @@ def _classes_of(path: Path, records: Sequence[Record]) -> tuple[str, ...]:
 
 
 def _resized(preprocess: PreprocessConfig, image_size_px: int) -> PreprocessConfig:
-    from dataclasses import replace
-
-    return replace(preprocess, image_size_px=image_size_px)
+    return dataclasses.replace(preprocess, image_size_px=image_size_px)
