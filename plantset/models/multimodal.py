@@ -81,7 +81,7 @@ class MultimodalModel(nn.Module):
         super().__init__()
         width = config.fusion_dim
         self.config = config
-        self.vision = vision
+        self.vision = vision.to(memory_format=torch.channels_last)  # convolutions are 1.5 times as fast on a CPU
         self.text: TextEncoder | None = None
         self.cut = StageCut(vision, frozen_stages)
         self.image_connector = LinearConnector(vision.width, config.vision_dim, width, dropout=config.dropout)
@@ -123,10 +123,13 @@ class MultimodalModel(nn.Module):
     def vision_features(self, pixels_BHWC: Tensor) -> Tensor:
         """Return what the frozen part of the vision tower makes of uint8 photos: constant, so it may be cached."""
         pixels = normalize(pixels_BHWC.permute(0, 3, 1, 2), self.vision.preprocess)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
         return self.cut.frozen_part(pixels)
 
     def vision_tokens(self, features_B: Tensor) -> VisionTokens:
         """Return the tower's tokens from the frozen part's output."""
+        if features_B.ndim == 4:
+            features_B = features_B.contiguous(memory_format=torch.channels_last)
         return self.cut.trained_part(features_B)
 
     def encode_photos(self, pixels_BHWC: Tensor) -> VisionTokens:

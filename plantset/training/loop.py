@@ -91,7 +91,7 @@ def fit(
     Raises:
         DataError: the loss became NaN or infinite.
     """
-    while progress.epoch < plan.epochs:
+    while progress.epoch < plan.epochs and not _has_stalled(plan, progress):
         started = time.perf_counter()
         means = _train_epoch(model, optimizer, strategy, plan, progress, loader_of_epoch(progress.epoch), hooks)
         score, judged = hooks.judge(model)
@@ -102,8 +102,11 @@ def fit(
         progress.history.append(row)
         progress.epoch += 1
         hooks.epoch_done(progress, is_best)
-        if plan.early_stopping and progress.epoch - 1 - progress.best_epoch >= plan.early_stopping:
-            return
+
+
+def _has_stalled(plan: Plan, progress: Progress) -> bool:
+    """Return whether early stopping is due; asked before each epoch, so that a resumed run stops where it did."""
+    return bool(plan.early_stopping) and progress.epoch - 1 - progress.best_epoch >= plan.early_stopping
 
 
 def _train_epoch(

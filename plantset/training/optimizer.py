@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-_NEVER_DECAYED = ("positions", "words", "no_note", "no_image", "log_temperature")
+# Positions and tokens that a transformer holds as bare parameters of more than one dimension, by their usual names.
+_NEVER_DECAYED = ("pos_embed", "cls_token", "reg_token", "dist_token", "relative_position_bias_table")
 
 
 def build_optimizer(
@@ -17,12 +18,13 @@ def build_optimizer(
 
     Norms, biases, positions, embeddings and temperatures never decay. A frozen parameter is in no group.
     """
+    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        decays = parameter.ndim > 1 and not any(part in _NEVER_DECAYED for part in name.split("."))
-        groups.setdefault((name.startswith("vision."), decays), []).append(parameter)
+        is_vector = parameter.ndim < 2 or id(parameter) in embeddings or name.split(".")[-1] in _NEVER_DECAYED
+        groups.setdefault((name.startswith("vision."), not is_vector), []).append(parameter)
     settings: list[dict[str, Any]] = [
         {
             "params": parameters,

@@ -18,13 +18,13 @@ from plantset.core.photo import encode_jpeg
 from plantset.data.geometry import Pixels
 
 _TILE_PX = 160
-_MAX_TILES = 25
+MAX_TILES = 25
 _CAPTION_PX = 22
 
 
 def draw_batch(views: Sequence[Pixels], labels: Sequence[str], path: Path) -> None:
     """Write a mosaic of augmented photos with their classes: what training really sees."""
-    shown = min(len(views), _MAX_TILES)
+    shown = min(len(views), MAX_TILES)
     columns = math.ceil(math.sqrt(shown))
     rows = math.ceil(shown / columns)
     height = _TILE_PX + _CAPTION_PX

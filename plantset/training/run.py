@@ -23,9 +23,8 @@ from plantset.core.files import sha256_json, write_json
 from plantset.core.language import tr
 from plantset.core.log import say
 from plantset.core.options import command_line, to_json_values, write_resolved
-from plantset.data.dataset import PhotoReader
 from plantset.data.module import photo_batches
-from plantset.data.sampler import Key
+from plantset.data.sampler import EpochSampler
 from plantset.evaluation.calibration import confidence_threshold, conformal_quantile, fit_temperature
 from plantset.evaluation.classification import score_macro_f1
 from plantset.models.build import count_parameters
@@ -38,7 +37,7 @@ from plantset.runtime.strategy import Strategy
 from plantset.training.config import TpuTrainConfig, TrainConfig
 from plantset.training.loop import Hooks, Plan, Progress, fit
 from plantset.training.optimizer import build_optimizer
-from plantset.training.pictures import draw_batch, draw_history, write_history
+from plantset.training.pictures import MAX_TILES, draw_batch, draw_history, write_history
 from plantset.training.state import (
     BEST_NAME,
     LAST_NAME,
@@ -122,7 +121,7 @@ def train(config: TrainConfig) -> TrainReport:
     config.checkpoint_dir.mkdir(parents=True, exist_ok=True)
     card = _card(task)
     if config.init_checkpoint is not None:
-        load_initial_weights(model, card.class_names, config.init_checkpoint)
+        load_initial_weights(model, card, config.init_checkpoint)
     _announce(task, strategy)
     _draw_first_batch(task)
     feeds = PhotoFeeds(task, strategy)
@@ -253,12 +252,13 @@ def _announce(task: Task, strategy: Strategy) -> None:
 
 
 def _draw_first_batch(task: Task) -> None:
+    """Draw the photos that the first steps of the first epoch see, in their order and as augmented there."""
     records = task.data.split("train")
-    reader: PhotoReader = task.data.reader(records, augment=True)
-    rng = np.random.default_rng(task.config.seed)
-    chosen = rng.permutation(len(records))[: min(25, len(records))]
-    views = [reader.read(Key(0, int(index))) for index in chosen]
-    draw_batch(views, [records[int(i)].class_id for i in chosen], task.config.checkpoint_dir / "train_batch.jpg")
+    reader = task.data.reader(records, augment=True)
+    sampler = EpochSampler(len(records), min(MAX_TILES, len(records)), seed=task.config.seed)
+    keys = next(iter(sampler))
+    views = [reader.read(key) for key in keys]
+    draw_batch(views, [records[key.index].class_id for key in keys], task.config.checkpoint_dir / "train_batch.jpg")
 
 
 def _plan(config: TrainConfig, steps_per_epoch: int) -> Plan:
@@ -344,7 +344,7 @@ def _finish(
     calibrated = dataclasses.replace(card, calibration=_calibrate(task, feeds, strategy))
     save_checkpoint(best_path, to_checkpoint(task.model, calibrated))
     draw_history(progress.history, folder / "history.png")
-    accuracy, macro_f1 = _score_checkpoint(load_model(best_path), task)
+    accuracy, macro_f1 = _score_checkpoint(load_model(best_path, task.config.device), task)
     report = TrainReport(
         best_path=best_path,
         num_classes=task.data.num_classes,

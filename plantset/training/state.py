@@ -77,25 +77,20 @@ def load_weights_of(model: MultimodalModel, checkpoint: Checkpoint) -> None:
         load_weights(text, held)
 
 
-def load_initial_weights(model: MultimodalModel, class_names: tuple[str, ...], path: Path) -> None:
-    """Start from an earlier model: every weight of the same name and shape, the classifier's rows by class id.
+def load_initial_weights(model: MultimodalModel, card: ModelCard, path: Path) -> None:
+    """Start from an earlier model of the same architecture: its towers and fusion, the classifier's rows by class id.
+
+    The captioner comes along when its vocabulary is the same; of another one its word ids would mean other words.
 
     Raises:
         CheckpointError: damaged, or of another architecture.
     """
     checkpoint = load_checkpoint(path)
-    earlier = read_card(checkpoint).class_names
-    tensors = checkpoint.section("model")
+    earlier_card = read_card(checkpoint)
     own = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("text.")}
-    rows = [(class_names.index(name), earlier.index(name)) for name in class_names if name in earlier]
-    for name in ("classifier.linear.weight", "classifier.linear.bias"):
-        merged = own[name].clone()
-        if merged.shape[1:] == tensors[name].shape[1:]:
-            for row, earlier_row in rows:
-                merged[row] = tensors[name][earlier_row]
-            tensors[name] = merged
-    dropped = [name for name in tensors if name.startswith("captioner.")]
-    if any(name not in own or own[name].shape != tensors[name].shape for name in dropped):
+    tensors = checkpoint.section("model")
+    _keep_rows_of_known_classes(tensors, own, earlier_card.class_names, card.class_names)
+    if not _same_captioner(tensors, own, earlier_card, card):
         say(
             tr(
                 "note: another vocabulary, the captioner starts anew",
@@ -104,17 +99,46 @@ def load_initial_weights(model: MultimodalModel, class_names: tuple[str, ...], p
         )
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("captioner.")}
         tensors |= {name: tensor for name, tensor in own.items() if name.startswith("captioner.")}
-    text = model.text
-    model.text = None
-    load_weights(model, tensors)
-    model.text = text
-    added = sorted(set(class_names) - set(earlier))
-    removed = sorted(set(earlier) - set(class_names))
+    sections = {f"model.{name}": tensor for name, tensor in tensors.items()}
+    sections |= {f"text.{name}": tensor for name, tensor in checkpoint.section("text").items()}
+    load_weights_of(model, Checkpoint(checkpoint.meta, sections))
+    _say_classes(earlier_card.class_names, card.class_names)
+
+
+def _keep_rows_of_known_classes(
+    tensors: dict[str, Tensor], own: dict[str, Tensor], earlier: tuple[str, ...], names: tuple[str, ...]
+) -> None:
+    """Replace the earlier classifier by the new one, with the earlier rows where the class was known."""
+    for name in ("classifier.linear.weight", "classifier.linear.bias"):
+        if name not in tensors or tensors[name].shape[1:] != own[name].shape[1:]:
+            continue  # another architecture: loading it strictly says so
+        merged = own[name].clone()
+        for row, class_id in enumerate(names):
+            if class_id in earlier:
+                merged[row] = tensors[name][earlier.index(class_id)]
+        tensors[name] = merged
+
+
+def _same_captioner(
+    tensors: dict[str, Tensor], own: dict[str, Tensor], earlier_card: ModelCard, card: ModelCard
+) -> bool:
+    """Return whether both have a captioner of the same shape and words, or neither has one."""
+    shapes = [
+        {name: tensor.shape for name, tensor in part.items() if name.startswith("captioner.")}
+        for part in (tensors, own)
+    ]
+    words = [known.vocabulary and known.vocabulary.to_json() for known in (earlier_card, card)]
+    return shapes[0] == shapes[1] and words[0] == words[1]
+
+
+def _say_classes(earlier: tuple[str, ...], names: tuple[str, ...]) -> None:
+    kept = len(set(names) & set(earlier))
+    added = ", ".join(sorted(set(names) - set(earlier)))
+    removed = ", ".join(sorted(set(earlier) - set(names)))
     say(
         tr(
-            f"classes kept: {len(rows)}; added: {', '.join(added) or 'none'}; removed: {', '.join(removed) or 'none'}",
-            f"classes gardées : {len(rows)} ; ajoutées : {', '.join(added) or 'aucune'} ; "
-            f"retirées : {', '.join(removed) or 'aucune'}",
+            f"classes kept: {kept}; added: {added or 'none'}; removed: {removed or 'none'}",
+            f"classes gardées : {kept} ; ajoutées : {added or 'aucune'} ; retirées : {removed or 'aucune'}",
         )
     )
 

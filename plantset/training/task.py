@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,13 +17,14 @@ from plantset.core.language import tr
 from plantset.core.log import say
 from plantset.core.records import Record, class_names, find_images_dir, read_records
 from plantset.data.cache import CachedLoader, CacheSpec, FeatureCache, open_cache
-from plantset.data.dataset import BatchMaker
+from plantset.data.dataset import BatchMaker, photo_paths
 from plantset.data.examples import NotePolicy, caption_targets
 from plantset.data.module import DataModule, LoaderSettings, split_val_in_two, train_vocabulary
 from plantset.data.sampler import EpochSampler
 from plantset.models.build import create_multimodal_model
 from plantset.models.multimodal import MultimodalModel
 from plantset.models.objectives import ClassificationLoss, balanced_class_weights, log_prior
+from plantset.runtime.checkpoint import sha256_tensor
 from plantset.runtime.strategy import Strategy
 from plantset.training.config import TrainConfig
 from plantset.training.loop import BatchLoader
@@ -121,6 +121,12 @@ def check_numbers(config: TrainConfig) -> None:
         ("--early-stopping", config.early_stopping, 0),
         ("--gradient-clip", config.gradient_clip, 0),
         ("--weight-decay", config.weight_decay, 0),
+        ("--warmup-steps", config.warmup_steps or 0, 0),
+        ("--num-threads", 1 if config.num_threads is None else config.num_threads, 1),
+        ("--vision-learning-rate-ratio", config.vision_learning_rate_ratio, 0),
+        ("--caption-weight", config.caption_weight, 0),
+        ("--contrastive-weight", config.contrastive_weight, 0),
+        ("--matching-weight", config.matching_weight, 0),
         ("--seed", config.seed, 0),
     ):
         if value < least:
@@ -128,6 +134,11 @@ def check_numbers(config: TrainConfig) -> None:
                 tr(f"{flag} is {value}", f"{flag} vaut {value}"),
                 tr(f"give at least {least}", f"donnez au moins {least}"),
             )
+    if not 0 <= config.label_smoothing < 1:
+        raise ConfigError(
+            tr(f"--label-smoothing is {config.label_smoothing}", f"--label-smoothing vaut {config.label_smoothing}"),
+            tr("give 0 to below 1; usual: 0.1", "donnez de 0 à moins de 1 ; usuel : 0.1"),
+        )
     if config.learning_rate <= 0:
         raise ConfigError(
             tr(f"--learning-rate is {config.learning_rate}", f"--learning-rate vaut {config.learning_rate}"),
@@ -256,7 +267,7 @@ def _fingerprint(task: Task, is_training: bool) -> str:
     """Hash what the frozen part's output depends on beside the photos."""
     model = task.model
     frozen = model.vision.state_dict() if model.vision.frozen else _frozen_state(model)
-    weights = {name: sha256_json(tensor.double().sum().item()) for name, tensor in frozen.items()}
+    weights = {name: sha256_tensor(tensor) for name, tensor in frozen.items()}
     seed = task.config.seed if is_training else 0
     preprocess = dataclasses.asdict(model.vision.preprocess)
     return sha256_json([weights, preprocess, task.config.freeze_stages, is_training, seed, _GEOMETRY_VERSION])
@@ -271,8 +282,8 @@ def _frozen_state(model: MultimodalModel) -> dict[str, Tensor]:
 
 
 def _photo_hashes(data: DataModule, records: Sequence[Record]) -> list[str]:
-    """Return a hash per photo: of its source as the manifest has it, else of its file."""
-    return [record.sha256 or sha256_file(Path(data.images_dir / record.image_path)) for record in records]
+    """Return a hash of each photo's file; the manifest's is of the source, which is the same at any target size."""
+    return [sha256_file(path) for path in photo_paths(records, data.images_dir)]
 
 
 def _bank_texts(data: DataModule) -> list[tuple[str, int]]:
