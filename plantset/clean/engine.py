@@ -49,8 +49,7 @@ def measure_all(jobs: Sequence[Job], num_workers: int | None, work: Measure = me
     while waiting:
         suspects: list[int] = []
         yield from _run_pool(jobs, waiting, suspects, workers, work)
-        for index in suspects:
-            yield index, _alone(jobs[index], work)
+        yield from _one_by_one(jobs, deque(suspects), work)
 
 
 def _run_pool(
@@ -78,12 +77,17 @@ def _run_pool(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _alone(job: Job, work: Measure) -> Outcome:
-    with _pool(1) as pool:
-        try:
-            return pool.submit(_measure_chunk, [job], work).result()[0]
-        except BrokenProcessPool:
-            return Refusal("decoder-crash", "the decoder crashed on this file")
+def _one_by_one(jobs: Sequence[Job], suspects: deque[int], work: Measure) -> Iterator[tuple[int, Outcome]]:
+    """Do each suspect alone in a worker, so that the one that kills it is known."""
+    while suspects:
+        with _pool(1) as pool:
+            while suspects:
+                index = suspects.popleft()
+                try:
+                    yield index, pool.submit(_measure_chunk, [jobs[index]], work).result()[0]
+                except BrokenProcessPool:
+                    yield index, Refusal("decoder-crash", "the decoder crashed on this file")
+                    break
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

@@ -244,10 +244,12 @@ def _decode_strictly(
     height, width, colour, _ = simplejpeg.decode_jpeg_header(data)
     _check_pixels((width, height), name)
     wanted = _fitted((width, height), longer_side_px) if longer_side_px else (0, 0)
-    if colour in ("CMYK", "YCCK"):
-        ink = simplejpeg.decode_jpeg(data, "CMYK", min_height=wanted[1], min_width=wanted[0])
-        return _cmyk_to_rgb(ink, structure, notes), (width, height)
-    return simplejpeg.decode_jpeg(data, "RGB", min_height=wanted[1], min_width=wanted[0]), (width, height)
+    cmyk = colour in ("CMYK", "YCCK")
+    # scales between 1/2 and 1 have no fast path in libjpeg-turbo: decoding whole takes half as long
+    pixels = simplejpeg.decode_jpeg(
+        data, "CMYK" if cmyk else "RGB", min_height=wanted[1], min_width=wanted[0], min_factor=2.0
+    )
+    return _cmyk_to_rgb(pixels, structure, notes) if cmyk else pixels, (width, height)
 
 
 def _cmyk_to_rgb(ink: Pixels, structure: JpegStructure, notes: set[str]) -> Pixels:
