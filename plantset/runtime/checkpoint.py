@@ -86,13 +86,22 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(json.loads(content["meta"]), content["tensors"])
 
 
+def sha256_tensor(tensor: Tensor) -> str:
+    """Return the SHA-256 of the tensor's bytes as 64 hex digits."""
+    return hashlib.sha256(_bytes_of(tensor)).hexdigest()
+
+
 def _digest(meta: str, tensors: Mapping[str, Tensor]) -> str:
     """Return the SHA-256 over the meta text and every tensor's name, type, shape and bytes."""
     digest = hashlib.sha256(meta.encode("utf-8"))
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        digest.update(_bytes_of(tensor))
     return digest.hexdigest()
+
+
+def _bytes_of(tensor: Tensor) -> memoryview:
+    return tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data
 
 
 def _damaged(path: Path, why: str) -> CheckpointError:
