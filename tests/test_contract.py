@@ -138,7 +138,7 @@ class Workplace:
             ("/path/to/dataset", str(self.data / "leaves")),
             ("/path/to/maladies_enrichies.json", str(self.data / "maladies_enrichies.json")),
             ("/path/to/images", str(self.folder / "dataset_clean_images")),
-            ("/path/to/image.jpg", str(photo)),
+            ("/path/to/image.jpg", shlex.quote(str(photo))),
             ("--num-classes 133", f"--num-classes {len(meta.classes)}" if meta else "--num-classes 133"),
             ("--epochs 100", "--epochs 1"),
         ):
@@ -185,7 +185,7 @@ def test_a_command_of_the_page_runs_as_it_stands(pipeline: Workplace, stage: str
     "path",
     [
         "dataset_clean.jsonl",
-        "dataset_clean.rejected.jsonl",
+        "dataset_clean.meta.json",
         "multimodal_dataset.jsonl",
         "checkpoints/best_model.pth",
         "checkpoints/last_model.pth",
@@ -262,14 +262,14 @@ def test_the_loader_of_the_page_gives_batches_of_its_size(pipeline: Workplace) -
     check = (
         "if __name__ == '__main__':\n"  # its workers import this file again
         "    batch = next(iter(data_module.val_dataloader()))\n"
-        "    print([tuple(v.shape) for v in vars(batch).values() if getattr(v, 'ndim', 0) == 4])\n"
+        "    print(tuple(batch.pixels_BHWC.shape), batch.caption_ids_BT.shape[1])\n"
     )
     script = pipeline.folder / "loader_snippet.py"
     script.write_text(pipeline.replaced(LOADER_SNIPPET) + check, encoding="utf-8")
 
     result = pipeline.run(script.name)
 
-    assert "(64, 3, 384, 384)" in result.stdout, result.stderr[-3000:]
+    assert result.stdout == "(64, 384, 384, 3) 256\n", result.stderr[-3000:]
 
 
 @pytest.mark.slow
