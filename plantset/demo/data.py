@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 
 from plantset.core.errors import ConfigError
@@ -181,13 +182,18 @@ def _draw_all(jobs: list[LeafJob], folder: Path, config: DemoDataConfig) -> Iter
     if workers == 1:
         yield from progress((draw_leaf(*task) for task in tasks), title=title, total=len(jobs), unit=unit)
         return
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+    with multiprocessing.get_context("spawn").Pool(workers, initializer=_use_one_thread) as pool:
         drawn = pool.imap(_draw_task, tasks, chunksize=8)
         yield from progress(drawn, title=title, total=len(jobs), unit=unit)
 
 
 def _draw_task(task: tuple[LeafJob, Path]) -> list[dict[str, Any]]:
     return draw_leaf(*task)
+
+
+def _use_one_thread() -> None:
+    """Each process has a core of its own; more threads would only take turns."""
+    cv2.setNumThreads(1)
 
 
 def _usable_cores() -> int:

@@ -17,7 +17,7 @@ from plantset.demo.crops import CROPS
 from plantset.demo.diseases import CLASSES, DemoClass
 from plantset.demo.foliage import CANVAS_PX, Leaf, grow_leaf
 from plantset.demo.ground import GroundBank
-from plantset.demo.scene import Photo, Scene, draw_scene, take_photo
+from plantset.demo.scene import Photo, Scene, cut_out, draw_scene, take_photo
 from plantset.demo.symptoms import narrowing, paint
 from plantset.demo.texture import TextureBank
 from plantset.demo.wording import Findings, describe, find_place, read_masks
@@ -52,12 +52,13 @@ def draw_leaf(job: LeafJob, root: Path) -> list[dict[str, Any]]:
         demo_class, np.random.default_rng([job.seed, _LEAF_STREAM, job.class_index, job.leaf_index]), banks(job.seed)[0]
     )
     place = find_place(leaf, diseased)
+    cutout = cut_out(leaf, diseased)
     rows = []
     for shot in range(job.num_photos):
         number = job.first_photo + shot
         scene_rng = np.random.default_rng([job.seed, _SCENE_STREAM, number])
         scene = draw_scene(scene_rng)
-        photo = take_photo(leaf, diseased, scene, scene_rng, banks(job.seed), job.size_px)
+        photo = take_photo(cutout, scene, scene_rng, banks(job.seed), job.size_px)
         findings = read_masks(photo.leaf_mask, photo.lesion_mask, place)
         texts = describe(demo_class, findings, np.random.default_rng([job.seed, _TEXT_STREAM, number]))
         name = f"{job.split}/{job.folder}/leaf{job.leaf_number:04d}_photo{shot + 1}"

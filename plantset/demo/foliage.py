@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plantset.demo.crops import Crop
-from plantset.demo.texture import Field, TextureBank
+from plantset.demo.texture import Field, TextureBank, three
 
 CANVAS_PX = 320
 _STEPS = 256
@@ -196,11 +196,11 @@ def _draw_blade(leaf: Leaf, blade: Blade, green: Field, rng: np.random.Generator
     cover = np.clip((1 - np.abs(across)) * half + 0.5, 0, 1) * ((along > 0) & (along < 1))
     veins, relief = _venation(leaf.crop, blade, along, across, half)
     shade = _shade(leaf.crop, relief, across, rng, bank)
-    vein_mix = (veins * np.float32(leaf.crop.vein_contrast))[..., None]
+    vein_mix = three(veins * np.float32(leaf.crop.vein_contrast))
     tint = green * np.float32(rng.uniform(0.9, 1.08))
-    painted = tint * shade[..., None] * (1 - vein_mix) + _VEIN_RGB * vein_mix
+    painted = tint * three(shade) * (1 - vein_mix) + _VEIN_RGB * vein_mix
     window = (rows, columns)
-    leaf.rgb[window] += (painted - leaf.rgb[window]) * cover[..., None]
+    leaf.rgb[window] += (painted - leaf.rgb[window]) * three(cover)
     np.maximum(leaf.opacity[window], cover, out=leaf.opacity[window])
     np.maximum(leaf.tissue[window], cover, out=leaf.tissue[window])
     top = cover > 0.5

@@ -28,10 +28,11 @@ class GroundBank:
 
     def crop(self, background: str, rng: np.random.Generator, height: int, width: int) -> Rgb:
         """Return a random (height, width, 3) window, its colour shifted a little at random."""
-        window = random_window(self._tiles[background], rng, height, width).astype(np.float32)
+        window = random_window(self._tiles[background], rng, height, width)
         spread = 0.12 if background == "cloth" else 0.035
         gain = (1 + rng.normal(0, spread, 3)) * rng.uniform(0.75, 1.08)
-        return _finish(window * gain.astype(np.float32))
+        levels = np.clip(np.arange(256)[:, None] * gain, 0, 255).astype(np.uint8)[:, None, :]
+        return cv2.LUT(np.ascontiguousarray(window), levels).astype(np.uint8, copy=False)
 
 
 def _tint(base: tuple[int, int, int], field: Field, strength: float) -> Field:

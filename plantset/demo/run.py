@@ -81,7 +81,12 @@ def demo(config: DemoConfig) -> DemoReport:
 
 
 def _draw(config: DemoConfig) -> StageResult:
-    data_config = DemoDataConfig(run_dir=config.run_dir, photos_per_class=config.photos_per_class, seed=config.seed)
+    data_config = DemoDataConfig(
+        run_dir=config.run_dir,
+        photos_per_class=config.photos_per_class,
+        photos_per_leaf=max(1, min(DemoDataConfig.photos_per_leaf, config.photos_per_class // 2)),
+        seed=config.seed,
+    )
     say(f"$ {command_line('demo-data', data_config)}")
     started = time.perf_counter()
     report = make_demo_data(data_config)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from plantset.demo.foliage import CANVAS_PX, Leaf
 from plantset.demo.ground import BACKGROUNDS, GroundBank, Rgb
-from plantset.demo.texture import Field, TextureBank
+from plantset.demo.texture import Field, TextureBank, three
 
 BORDER_PX = 12
 _SHAPES = ((1.0, 1.0), (1.25, 1.0), (1.0, 1.25))
@@ -64,6 +64,20 @@ class Photo:
     lesion_mask: NDArray[np.uint8]
 
 
+@dataclass(frozen=True, slots=True)
+class Cutout:
+    """A leaf as its photos need it, on the canvas.
+
+    Attributes:
+        layers: uint8, red, green, blue and opacity. masks: uint8, tissue and diseased tissue, 0..255.
+        rim: (N, 2), x and y: points that the leaf does not reach beyond.
+    """
+
+    layers: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
+    rim: NDArray[np.float64]
+
+
 def draw_scene(rng: np.random.Generator) -> Scene:
     """Draw how a photo is taken."""
     return Scene(
@@ -87,9 +101,25 @@ def draw_scene(rng: np.random.Generator) -> Scene:
     )
 
 
+def cut_out(leaf: Leaf, diseased: NDArray[np.bool_]) -> Cutout:
+    """Prepare a leaf for its photos."""
+    colours = np.clip(leaf.rgb, 0, 255).astype(np.uint8)
+    opacity = (leaf.opacity * 255).astype(np.uint8)
+    tissue = (leaf.tissue * 255).astype(np.uint8)
+    visible = (opacity > 4).astype(np.uint8)
+    rows = np.flatnonzero(visible.any(axis=1))
+    first = visible[rows].argmax(axis=1)
+    last = CANVAS_PX - 1 - visible[rows][:, ::-1].argmax(axis=1)
+    rim = np.concatenate([np.stack([first, rows], axis=-1), np.stack([last, rows], axis=-1)])
+    return Cutout(
+        layers=cv2.merge([colours, opacity]).astype(np.uint8, copy=False),
+        masks=cv2.merge([tissue, diseased.astype(np.uint8) * 255]).astype(np.uint8, copy=False),
+        rim=rim.astype(np.float64),
+    )
+
+
 def take_photo(
-    leaf: Leaf,
-    diseased: NDArray[np.bool_],
+    cutout: Cutout,
     scene: Scene,
     rng: np.random.Generator,
     banks: tuple[TextureBank, GroundBank],
@@ -101,34 +131,31 @@ def take_photo(
     ground = grounds.crop(scene.background, rng, height, width)
     _scatter_litter(ground, scene, rng)
     _draw_fingers(ground, scene, rng)
+    placing = _placing(cutout.rim, scene, width, height)
+    warped = cv2.warpPerspective(cutout.layers, placing, (width, height), flags=cv2.INTER_LINEAR)
+    opacity = warped[..., 3].astype(np.float32) * np.float32(1 / 255)
     image: NDArray[Any] = ground.astype(np.float32)
-    placing = _placing(leaf, scene, width, height)
-    layers = cv2.merge([leaf.rgb, leaf.opacity * 255])
-    warped = cv2.warpPerspective(layers, placing, (width, height), flags=cv2.INTER_LINEAR)
-    opacity = warped[..., 3] * np.float32(1 / 255)
-    _cast_shadow(image, opacity, scene)
-    image += (warped[..., :3] - image) * opacity[..., None]
-    _light(image, scene)
+    image *= three(1 - np.float32(0.5) * _shadow(opacity, scene))
+    leaf_rgb = np.ascontiguousarray(warped[..., :3]).astype(np.float32)
+    image += (leaf_rgb - image) * three(opacity)
+    image *= _light(scene, width, height)
     if scene.blur > 0.25:
         image = cv2.GaussianBlur(image, (0, 0), scene.blur)
-    image += (np.float32(scene.grain) * textures.crop("grain", rng, height, width))[..., None]
-    masks = cv2.merge([leaf.tissue * 255, diseased.astype(np.float32) * 255])
-    warped_masks = cv2.warpPerspective(masks, placing, (width, height), flags=cv2.INTER_LINEAR) > 127
-    leaf_mask = warped_masks[..., 0]
+    image += three(np.float32(scene.grain) * textures.crop("grain", rng, height, width))
+    tissue, diseased = cv2.split(cv2.warpPerspective(cutout.masks, placing, (width, height), flags=cv2.INTER_LINEAR))
     return Photo(
         rgb=np.clip(image, 0, 255).astype(np.uint8),
-        leaf_mask=leaf_mask.astype(np.uint8) * 255,
-        lesion_mask=(warped_masks[..., 1] & leaf_mask).astype(np.uint8) * 255,
+        leaf_mask=(tissue > 127).astype(np.uint8) * 255,
+        lesion_mask=((diseased > 127) & (tissue > 127)).astype(np.uint8) * 255,
     )
 
 
-def _placing(leaf: Leaf, scene: Scene, width: int, height: int) -> NDArray[np.float64]:
+def _placing(rim: NDArray[np.float64], scene: Scene, width: int, height: int) -> NDArray[np.float64]:
     """Return the 3×3 matrix that turns, tilts, scales and moves the leaf into the frame, away from the border."""
     cos, sin, half = math.cos(scene.turn), math.sin(scene.turn), CANVAS_PX / 2
     turned = np.array([[cos, -sin, -half * cos + half * sin], [sin, cos, -half * sin - half * cos], [0, 0, 1]])
     tilted = np.array([[1, 0, 0], [0.0, 1, 0], [scene.tilt / half, 0, 1]]) @ turned
-    points = _rim(leaf)
-    flat = cv2.perspectiveTransform(points[None].astype(np.float64), tilted)[0]
+    flat = cv2.perspectiveTransform(rim[None], tilted)[0]
     low, high = flat.min(axis=0), flat.max(axis=0)
     span = high - low
     room = np.array([width, height]) - 2 * BORDER_PX
@@ -140,32 +167,26 @@ def _placing(leaf: Leaf, scene: Scene, width: int, height: int) -> NDArray[np.fl
     return placing
 
 
-def _rim(leaf: Leaf) -> NDArray[np.int32]:
-    """Return the corners of the leaf's convex hull, (N, 2) in x, y."""
-    points = cv2.findNonZero((leaf.opacity > 0.02).astype(np.uint8))
-    return cv2.convexHull(points)[:, 0, :].astype(np.int32)
-
-
-def _cast_shadow(image: Field, opacity: Field, scene: Scene) -> None:
-    """Darken the ground beside the leaf; the shadow fades before it reaches the border."""
+def _shadow(opacity: Field, scene: Scene) -> Field:
+    """Return how much of the light the leaf takes from the ground, 0..1; none at the border, which must not tell."""
     dx, dy = scene.shadow * math.cos(scene.light), scene.shadow * math.sin(scene.light)
     move = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
     height, width = opacity.shape
-    shadow = cv2.warpAffine(opacity, move, (width, height))
-    shadow = cv2.GaussianBlur(shadow, (0, 0), 1 + scene.shadow / 4)
+    shadow: Field = cv2.warpAffine(opacity, move, (width, height)).astype(np.float32, copy=False)
+    shadow = cv2.GaussianBlur(shadow, (0, 0), 1 + scene.shadow / 4).astype(np.float32, copy=False)
     edge = 9
     shadow[:edge] = shadow[-edge:] = 0
     shadow[:, :edge] = shadow[:, -edge:] = 0
-    image *= (1 - np.float32(0.5) * shadow)[..., None]
+    return shadow
 
 
-def _light(image: Field, scene: Scene) -> None:
-    height, width = image.shape[:2]
+def _light(scene: Scene, width: int, height: int) -> Field:
+    """Return the gain of the light at each pixel, (height, width, 3)."""
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :] * np.float32(math.cos(scene.light))
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None] * np.float32(math.sin(scene.light))
-    field = np.float32(scene.exposure) * (1 - np.float32(scene.contrast) * (x + y) * np.float32(0.7))
-    image *= field[..., None]
-    image *= np.array([scene.warmth, 1, 2 - scene.warmth], np.float32)
+    gain = np.float32(scene.exposure) * (1 - np.float32(0.7 * scene.contrast) * (x + y))
+    channels = [gain * np.float32(scene.warmth), gain, gain * np.float32(2 - scene.warmth)]
+    return cv2.merge(channels).astype(np.float32, copy=False)
 
 
 def _scatter_litter(image: Rgb, scene: Scene, rng: np.random.Generator) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plantset.demo.foliage import CANVAS_PX, Blade, Leaf
-from plantset.demo.texture import Field, TextureBank
+from plantset.demo.texture import Field, TextureBank, three
 
 Place = Literal["spread", "margin", "tip", "midrib", "between-veins"]
 Stop = tuple[float, tuple[int, int, int], float]
@@ -130,13 +130,13 @@ def _paint_spots(
     colour = cv2.LUT(cv2.merge([index, index, index]), colours).astype(np.float32)
     opacity = cv2.LUT(index, opacities).astype(np.float32) / 255 * leaf.tissue
     grain = bank.crop("fine", rng, CANVAS_PX, CANVAS_PX)
-    colour *= (1 + np.float32(0.09) * grain)[..., None]
+    colour *= three(1 + np.float32(0.09) * grain)
     if spots.rings:
         wave = np.cos(np.float32(2 * math.pi * spots.rings) * radius)
-        colour *= np.where(radius < 0.95, 1 + np.float32(0.2) * wave, np.float32(1))[..., None]
+        colour *= three(np.where(radius < 0.95, 1 + np.float32(0.2) * wave, np.float32(1)))
     if spots.mottle:
         opacity *= np.clip(1 - np.float32(spots.mottle) * (np.float32(0.35) + np.float32(0.5) * grain), 0, 1)
-    leaf.rgb[:] += (colour - leaf.rgb) * opacity[..., None]
+    leaf.rgb[:] += (colour - leaf.rgb) * three(opacity)
     if spots.bloom:
         _paint_bloom(spots, leaf, radius, grain)
     diseased: NDArray[np.bool_] = (radius < 1) & (leaf.tissue > 0.5)
@@ -155,7 +155,7 @@ def _wander(spots: Spots, rng: np.random.Generator, bank: TextureBank) -> Field:
 def _paint_bloom(spots: Spots, leaf: Leaf, radius: Field, grain: Field) -> None:
     ring = np.exp(-(((radius - np.float32(0.92)) / np.float32(0.13)) ** 2)) * leaf.tissue
     ring *= np.float32(spots.bloom) * np.clip(np.float32(0.5) + np.float32(0.55) * grain, 0, 1)
-    leaf.rgb[:] += (np.float32(226) - leaf.rgb) * ring[..., None]
+    leaf.rgb[:] += (np.float32(226) - leaf.rgb) * three(ring)
 
 
 def _radius_field(spots: Spots, leaf: Leaf, severity: float, rng: np.random.Generator) -> Field:
@@ -251,7 +251,7 @@ def _paint_curl(
     pucker = np.float32(0.12) * bank.crop("medium", rng, CANVAS_PX, CANVAS_PX)
     roll = np.exp(-(((np.abs(leaf.across) - np.float32(0.66)) / np.float32(0.13)) ** 2))
     rim = np.clip((np.abs(leaf.across) - np.float32(0.8)) / np.float32(0.2), 0, 1)
-    leaf.rgb[:] *= np.clip(1 + pucker - np.float32(0.3) * roll + np.float32(0.3) * rim, 0.4, 1.4)[..., None]
+    leaf.rgb[:] *= three(np.clip(1 + pucker - np.float32(0.3) * roll + np.float32(0.3) * rim, 0.4, 1.4))
     diseased: NDArray[np.bool_] = (opacity > 0.5) & (leaf.tissue > 0.5)
     return diseased
 
@@ -268,9 +268,9 @@ def _paint_mines(
     cover = cv2.GaussianBlur(drawn, (0, 0), 0.8).astype(np.float32) / 255 * leaf.tissue
     age = np.clip(np.float32(severity) + np.float32(0.35) * bank.crop("coarse", rng, CANVAS_PX, CANVAS_PX), 0, 1)
     young, old = np.array(mines.colour, np.float32), np.array(mines.old_colour, np.float32)
-    colour = young + (old - young) * age[..., None]
-    colour *= (1 + np.float32(0.08) * bank.crop("fine", rng, CANVAS_PX, CANVAS_PX))[..., None]
-    leaf.rgb[:] += (colour - leaf.rgb) * (cover * np.float32(0.9))[..., None]
+    colour = young + (old - young) * three(age)
+    colour *= three(1 + np.float32(0.08) * bank.crop("fine", rng, CANVAS_PX, CANVAS_PX))
+    leaf.rgb[:] += (colour - leaf.rgb) * three(cover * np.float32(0.9))
     _blend(leaf, (70, 58, 40), cv2.GaussianBlur(frass, (0, 0), 0.7).astype(np.float32) / 255 * leaf.tissue * 0.6)
     diseased: NDArray[np.bool_] = (cover > 0.5) & (leaf.tissue > 0.5)
     return diseased
@@ -295,4 +295,4 @@ def _draw_tunnel(
 
 
 def _blend(leaf: Leaf, colour: tuple[int, int, int], opacity: NDArray[np.floating]) -> None:
-    leaf.rgb[:] += (np.array(colour, np.float32) - leaf.rgb) * opacity[..., None]
+    leaf.rgb[:] += (np.array(colour, np.float32) - leaf.rgb) * three(opacity)

@@ -34,6 +34,12 @@ def _standardised(field: NDArray[Any]) -> Field:
     return result
 
 
+def three(field: NDArray[Any]) -> Field:
+    """Return the field as three equal channels; several times faster than broadcasting over a last axis of 3."""
+    same = field.astype(np.float32, copy=False)
+    return cv2.merge([same, same, same]).astype(np.float32, copy=False)
+
+
 class TextureBank:
     """Large fields drawn once per process; crops of them stand in for fresh noise at no cost.
 

@@ -66,12 +66,12 @@ def test_the_leaf_mask_covers_green_tissue_and_not_the_ground(many_leaves: Drawi
 
 
 @pytest.mark.parametrize("disease_id", SICK)
-def test_diseased_tissue_looks_unlike_the_rest_of_the_leaf(many_leaves: Drawing, disease_id: str) -> None:
+def test_diseased_tissue_looks_unlike_the_rest_of_the_leaf(drawing: Drawing, disease_id: str) -> None:
     distances = []
-    for row in many_leaves.rows:
+    for row in drawing.rows:
         if row["disease_id"] == disease_id:
-            pixels = many_leaves.photo(row).astype(np.float32)
-            lesion, leaf = many_leaves.mask(row, "lesion_mask"), many_leaves.mask(row, "leaf_mask")
+            pixels = drawing.photo(row).astype(np.float32)
+            lesion, leaf = drawing.mask(row, "lesion_mask"), drawing.mask(row, "leaf_mask")
             distances.append(np.linalg.norm(pixels[lesion].mean(axis=0) - pixels[leaf & ~lesion].mean(axis=0)))
 
     assert np.median(distances) > 12
