@@ -10,6 +10,7 @@ from plantset.clean.engine import measure_all
 from plantset.clean.facts import PART_SUFFIX, Job, Outcome, PhotoFacts, Refusal
 from plantset.clean.journal import Entry, JournalWriter, Stamp, read_journal, write_journal
 from plantset.clean.scan import FoundFile
+from plantset.core.errors import DataError
 from plantset.core.language import tr
 from plantset.core.log import progress
 
@@ -62,14 +63,23 @@ def do_photos(files: Sequence[FoundFile], image_paths: Mapping[str, str], worksh
 
 
 def restore_images(kept: Iterable[tuple[FoundFile, str, PhotoFacts]], workshop: Workshop) -> None:
-    """Write again the images that a record names and that are gone or cut short."""
+    """Write again the images that a record names and that are gone or cut short.
+
+    Raises:
+        DataError: a photo has become unreadable since it was measured.
+    """
     absent = [
         Job(file.path, workshop.images_dir / image_path, workshop.min_size, workshop.target_size)
         for file, image_path, facts in kept
         if _length(workshop.images_dir / image_path) != facts.image_bytes
     ]
-    for _ in measure_all(absent, workshop.num_workers):
-        pass
+    for index, outcome in measure_all(absent, workshop.num_workers):
+        if isinstance(outcome, Refusal):
+            source = absent[index].source
+            raise DataError(
+                tr(f"{source} changed during the run", f"{source} a changé pendant l'exécution"),
+                tr("run again: only what changed is done", "relancez : seul ce qui a changé sera refait"),
+            )
 
 
 def tidy(files: Sequence[FoundFile], worked: Worked, kept_images: set[str], workshop: Workshop) -> None:

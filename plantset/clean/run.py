@@ -130,7 +130,7 @@ def _check_places(config: CleanConfig, root: Path, images_dir: Path) -> None:
     if not root.is_dir():
         raise ConfigError(
             tr(f"{root} is not a folder", f"{root} n'est pas un dossier"),
-            tr("check the path given as --data-dir", "vérifiez le chemin donné par --data-dir"),
+            tr("check --data-dir or --labels-csv", "vérifiez --data-dir ou --labels-csv"),
         )
     source = root.resolve()
     for output in (config.output_file.resolve(), images_dir.resolve()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -114,6 +115,14 @@ def test_the_search_finds_what_comparing_all_with_all_finds(seed: int, count: in
     expected = [[i, j] for i in range(len(hashes)) for j in range(i + 1, len(hashes)) if apart[i, j] <= distance]
 
     assert near_pairs(hashes, distance).tolist() == expected
+
+
+@pytest.mark.parametrize("untouched", list(combinations(range(8), 2)))
+def test_a_pair_is_found_whichever_two_bytes_are_equal(untouched: tuple[int, int]) -> None:
+    flips = sum(1 << (8 * byte + 1) for byte in range(8) if byte not in untouched)
+    hashes = np.array([0x1B2D3A4C5E6F7081, 0x1B2D3A4C5E6F7081 ^ flips], dtype=np.uint64)
+
+    assert near_pairs(hashes).tolist() == [[0, 1]]
 
 
 def test_equal_hashes_are_each_paired_with_the_first() -> None:

@@ -75,6 +75,13 @@ def test_a_link_into_the_source_is_one_line_and_no_loop(tmp_path: Path) -> None:
     ]
 
 
+def test_a_link_to_another_folder_of_the_source_does_not_count_its_photos_twice(tmp_path: Path) -> None:
+    touch(tmp_path / "train" / "rust" / "1.jpg")
+    (tmp_path / "val").symlink_to(tmp_path / "train", target_is_directory=True)
+
+    assert [file.source_path for file in scan_folder(tmp_path) if file.refusal is None] == ["train/rust/1.jpg"]
+
+
 def test_a_linked_folder_elsewhere_is_read(tmp_path: Path) -> None:
     touch(tmp_path / "disk" / "1.jpg")
     (tmp_path / "data").mkdir()

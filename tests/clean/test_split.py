@@ -43,11 +43,14 @@ def test_the_only_photo_of_a_class_trains() -> None:
     assert assign_splits(photos("rust", 1), PLAN) == ["train"]
 
 
-def test_a_large_group_goes_to_train_and_leaves_singles_for_val() -> None:
-    members = [SplitMember("rust", "burst", None)] * 8 + photos("rust", 2)
+@pytest.mark.parametrize("seed", range(8))
+def test_a_large_group_goes_to_train_and_leaves_singles_for_val(seed: int) -> None:
+    members = [SplitMember("rust", "burst", None)] * 8 + photos("rust", 4)
 
-    assert assign_splits(members, NO_TEST)[:8] == ["train"] * 8
-    assert "val" in assign_splits(members, NO_TEST)
+    splits = assign_splits(members, SplitPlan(val_ratio=0.2, test_ratio=0.0, seed=seed, fix_leaks=False))
+
+    assert splits[:8] == ["train"] * 8
+    assert Counter(splits[8:]) == {"train": 2, "val": 2}
 
 
 def test_another_seed_draws_others() -> None:

@@ -221,6 +221,15 @@ def test_sixteen_bit_grey_is_scaled_and_not_clipped() -> None:
     assert found.notes == ("sixteen-bit",)
 
 
+@pytest.mark.parametrize(
+    ("sixteen_bit", "eight_bit"), [(0, 0), (128, 0), (129, 1), (65406, 254), (65407, 255), (65535, 255)]
+)
+def test_sixteen_bits_are_rounded_to_the_nearest_of_eight(sixteen_bit: int, eight_bit: int) -> None:
+    data = saved(Image.fromarray(np.full((8, 8), sixteen_bit, dtype=np.uint16)), "PNG")
+
+    assert decode_photo(data).pixels[0, 0, 0] == eight_bit
+
+
 def test_transparency_is_laid_on_white() -> None:
     image = Image.new("RGBA", (8, 8), (200, 0, 0, 0))
 
@@ -276,6 +285,22 @@ def test_a_png_with_one_changed_byte_of_picture_data_is_refused() -> None:
     data[data.find(b"IDAT") + 100] ^= 1
 
     assert reason_of(bytes(data)) == "corrupt"
+
+
+def test_a_png_with_a_wrong_checksum_is_refused_though_pillow_reads_it() -> None:
+    data = bytearray(saved(Image.fromarray(picture()), "PNG"))
+    end_of_checksum = data.find(b"IEND") - 5
+    data[end_of_checksum] ^= 1
+    with Image.open(io.BytesIO(bytes(data))) as lenient:
+        lenient.load()
+
+    assert reason_of(bytes(data)) == "corrupt"
+
+
+def test_a_png_without_its_end_chunk_is_refused() -> None:
+    data = saved(Image.fromarray(picture()), "PNG")
+
+    assert reason_of(data[:-12]) == "truncated"
 
 
 # ---- what is no photo -----------------------------------------------------------------------------------------------
