@@ -51,6 +51,7 @@ from plantset.training.task import (
     PhotoFeeds,
     Task,
     build_objective,
+    check_numbers,
     labels_of,
     note_encoder,
     prepare_task,
@@ -112,6 +113,7 @@ def train(config: TrainConfig) -> TrainReport:
         ConfigError, DataError, CheckpointError, DeviceError: what the user can mend.
     """
     started = time.perf_counter()
+    check_numbers(config)
     if config.num_threads is not None:
         torch.set_num_threads(config.num_threads)
     strategy = local_strategy(config.device, mixed_precision=config.mixed_precision)

@@ -60,7 +60,6 @@ def prepare_task(config: TrainConfig) -> Task:
     Raises:
         ConfigError, DataError, CheckpointError: with what to mend.
     """
-    check_numbers(config)
     records = read_records(config.jsonl_file)
     images_dir = find_images_dir(config.jsonl_file, records, config.root_dir)
     names = class_names(records)
