@@ -75,8 +75,8 @@ class TrainConfig:
     )
     warmup_steps: int | None = option(
         None,
-        en="steps of rising learning rate; by default 5 %% of all steps",
-        fr="pas d'échauffement du taux d'apprentissage ; par défaut 5 %% des pas",
+        en="steps of rising learning rate; by default 5 % of all steps",
+        fr="pas d'échauffement du taux d'apprentissage ; par défaut 5 % des pas",
     )
     label_smoothing: float = option(
         0.1,
