@@ -178,7 +178,7 @@ CLASSES: tuple[DemoClass, ...] = (
     ),
     DemoClass("cassava--healthy", "Manioc sain"),
     DemoClass(
-        "cassava--mosaic",
+        "cassava--mosaic-disease",
         "Manioc mosaïque",
         Mosaic((218, 212, 98), cover=(0.2, 0.65)),
         Wording("mosaïque de plages jaune pâle et vertes", detail="sur des lobes déformés"),
