@@ -76,6 +76,10 @@ class Vocabulary:
         vocabulary: dict[str, int] = self._tokenizer.get_vocab()
         return [vocabulary[f"<{word}>"] for word in (task, language)]
 
+    def count(self, text: str) -> int:
+        """Return the length of the row that holds the whole text: prompt, words and end."""
+        return len(self.prompt_ids(self.languages[0])) + len(self._tokenizer.encode(text).ids) + 1
+
     def encode(self, text: str, *, language: str, length: int) -> NDArray[np.int64]:
         """Return (length,) ids: prompt, text, end, padding; a longer text is cut, and then has no end."""
         words: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids

@@ -247,6 +247,14 @@ def train_vocabulary(records: Sequence[Record]) -> Vocabulary | None:
     return Vocabulary.train((text for target in targets for text in target.values()), languages=languages)
 
 
+def needed_text_length(records: Sequence[Record], vocabulary: Vocabulary | None, *, limit: int) -> int:
+    """Return the length of the longest caption row, at most `limit`: padding that no text reaches only costs time."""
+    if vocabulary is None:
+        return limit
+    texts = {text for record in records for text in caption_targets(record).values()}
+    return min(limit, max(map(vocabulary.count, texts), default=limit))
+
+
 def split_val_in_two(records: Sequence[Record], *, seed: int) -> tuple[list[int], list[int]]:
     """Split positions of val records into (selection, calibration), groups kept whole, classes balanced.
 

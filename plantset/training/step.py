@@ -1,6 +1,6 @@
 """One batch -> named losses -> one number to minimise.
 
-Dimensions: B batch, K chosen rows, C classes, M descriptions in the bank.
+Dimensions: B batch, K and R chosen rows, C classes, M descriptions in the bank.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from plantset.models.objectives import ClassificationLoss, contrastive_loss, mat
 EncodeNotes = Callable[[Sequence[str | None]], NoteStates | None]
 
 # Both cost about as much per photo as the fusion itself and learn from few: shares of the batch that are asked.
-_CAPTION_ROWS_RATIO = 0.125
+_CAPTION_ROWS_RATIO = 0.25
 _NOTE_ONLY_ROWS_RATIO = 0.25
 
 
@@ -74,7 +74,8 @@ def _description_losses(
     losses: dict[str, Tensor] = {}
     if model.captioner is not None and objective.caption_weight > 0:
         rows = slice(0, max(1, round(len(batch) * _CAPTION_ROWS_RATIO)))  # the order is random already
-        total, words = model.captioner.loss(batch.caption_ids_BT[rows], output.image_BND[rows])
+        is_photo_R1 = batch.weights_B[rows, None] > 0  # a padding photo's caption becomes padding, which counts nothing
+        total, words = model.captioner.loss(batch.caption_ids_BT[rows] * is_photo_R1, output.image_BND[rows])
         losses["caption"] = objective.caption_weight * total / words.clamp(min=1)
     if model.description is not None and objective.bank_MW is not None and objective.bank_labels_M is not None:
         logits_BM = model.description(output.global_BG, objective.bank_MW)

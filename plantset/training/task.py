@@ -19,7 +19,7 @@ from plantset.core.records import Record, class_names, find_images_dir, read_rec
 from plantset.data.cache import CachedLoader, CacheSpec, FeatureCache, open_cache
 from plantset.data.dataset import BatchMaker, photo_paths
 from plantset.data.examples import NotePolicy, caption_targets
-from plantset.data.module import DataModule, LoaderSettings, split_val_in_two, train_vocabulary
+from plantset.data.module import DataModule, LoaderSettings, needed_text_length, split_val_in_two, train_vocabulary
 from plantset.data.sampler import EpochSampler
 from plantset.models.build import create_multimodal_model
 from plantset.models.multimodal import MultimodalModel
@@ -65,6 +65,7 @@ def prepare_task(config: TrainConfig) -> Task:
     names = class_names(records)
     check_classes(config.num_classes, names, records)
     vocabulary = train_vocabulary(records) if config.caption_weight > 0 else None
+    text_length = needed_text_length(records, vocabulary, limit=config.text_length)
     torch.manual_seed(config.seed)
     model = create_multimodal_model(
         len(names),
@@ -81,7 +82,7 @@ def prepare_task(config: TrainConfig) -> Task:
         vision_weights=config.vision_weights,
         image_size=config.image_size,
         note_length=config.note_length,
-        text_length=config.text_length,
+        text_length=text_length,
         dropout=config.dropout,
         freeze_vision=config.freeze_vision,
         freeze_stages=config.freeze_stages,
@@ -94,7 +95,7 @@ def prepare_task(config: TrainConfig) -> Task:
         class_names=names,
         preprocess=model.vision.preprocess,
         vocabulary=vocabulary,
-        text_length=config.text_length,
+        text_length=text_length,
         augment=True,
         notes=NotePolicy() if model.note_connector is not None else None,
         loader=LoaderSettings(config.batch_size, config.num_workers, pin_memory=config.device == "cuda"),
