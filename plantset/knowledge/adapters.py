@@ -52,6 +52,8 @@ _FIELDS = {
 _FRENCH_KEYS = word_set("symptomes symptome signes traitement traitements gestion lutte maladie degats")
 _TEXT_FIELDS = ("description", "symptoms", "development", "management")
 _FIELD_OF_KEY = {key: field for field, keys in _FIELDS.items() for key in keys.split()}
+# A full stop ends a sentence unless it ends an abbreviation: "sp.", "pv.", "P. infestans".
+_SENTENCE_END = re.compile(r"\n+|(?<=[.!?…])(?<!\b\w\.)(?<!\b(?:sp|pv|cf)\.)(?<!\b(?:spp|var)\.)\s+|\s*;\s*")
 _LANGUAGE_SUFFIX = re.compile(r"_(fr|en)$")
 _FRENCH = frozenset(
     [
@@ -78,7 +80,9 @@ _FRENCH = frozenset(
         "se",
     ]
 )
-_ENGLISH = word_set("the of and on with in are is leaves spots plant to by for or that from a an")
+_ENGLISH = word_set(
+    "the of no without brown yellow black leaf and on with in are is leaves spots plant to by for or that from a an"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,8 @@ def read_user_file(path: Path) -> UserFile:
                 "donnez une liste d'objets avec « name » ou « maladie », ou un objet nom -> champs",
             ),
         )
-    entries = tuple(_entry(at, *parts) for at, parts in enumerate(named, start=1))
+    usual = text_language(" ".join(text for _, _, fields, _ in named for text in _texts(fields))) or "en"
+    entries = tuple(_entry(at, *parts, usual) for at, parts in enumerate(named, start=1))
     # Twins by case or spaces are duplicates too: people do not mean two diseases by them.
     seen = Counter((" ".join(entry.name.lower().split()), entry.crops) for entry in entries)
     duplicates = tuple(sorted({name for (name, _), count in seen.items() if count > 1}))
@@ -172,7 +177,7 @@ def _named_entry(key: str, node: _Pairs, crop: str | None, language: str | None)
     yield name.strip(), tuple(crops) or _crops(crop), node, language
 
 
-def _entry(at: int, name: str, crops: tuple[str, ...], fields: _Pairs, language: str | None) -> UserEntry:
+def _entry(at: int, name: str, crops: tuple[str, ...], fields: _Pairs, language: str | None, usual: str) -> UserEntry:
     parts: dict[str, dict[str, list[str]]] = {}
     extra: dict[str, str] = {}
     agent = ""
@@ -183,7 +188,7 @@ def _entry(at: int, name: str, crops: tuple[str, ...], fields: _Pairs, language:
         elif field not in ("name", "crop", *_TEXT_FIELDS):
             extra[key] = "; ".join(_texts(value))
         elif field in _TEXT_FIELDS:
-            for tag, texts in _by_language(key, value, language):
+            for tag, texts in _by_language(key, value, language, usual):
                 parts.setdefault(tag, {}).setdefault(field, []).extend(texts)
     return UserEntry(
         name=" ".join(name.split()),
@@ -203,8 +208,8 @@ def _make_texts(found: dict[str, list[str]]) -> Texts:
     )
 
 
-def _by_language(key: str, value: Any, language: str | None) -> Iterator[tuple[str, list[str]]]:
-    """Yield (language, texts) of one field: told by the value's keys, the file's, the words, or the field's key."""
+def _by_language(key: str, value: Any, language: str | None, usual: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield (language, texts) of a field: told by its own keys, those above it, its words, its key, else the file."""
     if isinstance(value, _Pairs) and value.items and all(_key(name) in _LANGUAGE_KEYS for name in value.keys):
         for name, inner in value.items:
             yield _LANGUAGE_KEYS[_key(name)], _texts(inner)
@@ -213,12 +218,7 @@ def _by_language(key: str, value: Any, language: str | None) -> Iterator[tuple[s
     if texts:
         suffix = _LANGUAGE_SUFFIX.search(_key(key))
         told = language or (suffix.group(1) if suffix else None) or text_language(" ".join(texts))
-        yield told or _key_language(key), texts
-
-
-def _key_language(key: str) -> str:
-    french = _key(key) in _FRENCH_KEYS
-    return "fr" if french or re.search(r"[éèêà]", key) else "en"
+        yield told or ("fr" if _key(key) in _FRENCH_KEYS else usual), texts
 
 
 def _is_entry(node: _Pairs) -> bool:
@@ -259,7 +259,7 @@ def _texts(value: Any) -> list[str]:
 
 def _sentences(texts: Sequence[str]) -> list[str]:
     """Cut texts at line ends, bullets and full stops, so that each is one sentence; repeats go."""
-    pieces = [piece for text in texts for piece in re.split(r"\n+|(?<=[.!?…])\s+(?=[A-ZÀ-Ý•*-])|\s*;\s*", text)]
+    pieces = [piece for text in texts for piece in _SENTENCE_END.split(text)]
     cleaned = [re.sub(r"^[\s•*–—-]+|^\d+[.)]\s*", "", piece).strip() for piece in pieces]
     return list(dict.fromkeys(piece for piece in cleaned if piece and not _is_nothing(piece)))
 

@@ -9,6 +9,7 @@ agree. What is refused carries its nearest candidates for a person to judge.
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,8 +27,12 @@ _HEAD_WORDS = word_set(
     "spot blight rot rust wilt mildew mold virus fungus bacteria tache pourriture rouille champignon brulure"
 )
 _NO_CROP_WORDS = word_set("ambiguous unknown unspecified other various any divers autre inconnu")
+# What follows names the insect that carries the agent, not the agent.
+_CARRIER = re.compile(r"\b(?:transmi|vecteur|vector|v[ée]hicul|carried|spread|propag)", re.IGNORECASE)
 _MAX_SPELLINGS = 8
+_MIN_MENDED_LENGTH = 5
 _MIN_TRUNCATED_RATIO = 0.6
+_MIN_TRUNCATED_LENGTH = 8  # without a crop; shorter starts fit too much
 _MAX_CANDIDATES = 5
 
 
@@ -76,7 +81,7 @@ class Matcher:
         self._index = NameIndex(catalogue)
         self._known: dict[tuple[str, str | None], LabelMatch] = {}
         self._mended: dict[str, tuple[tuple[str, int], ...]] = {}
-        self._words = sorted(word for word in self._index.vocabulary if len(word) >= 4)
+        self._words = sorted(word for word in self._index.vocabulary if len(word) >= _MIN_MENDED_LENGTH - 1)
         self._names_by_word = self._index_names_by_word()
 
     def find_crop(self, name: str) -> str | None:
@@ -102,7 +107,7 @@ class Matcher:
         An agent that belongs to another disease than the name makes the entry's identity uncertain: refused.
         """
         by_name = self.match(name, crop_id)
-        agent_words = tokenise(agent)
+        agent_words = tokenise(_CARRIER.split(agent)[0])
         if by_name.disease_id is not None:
             if self._agent_agrees(by_name.disease_id, agent_words):
                 return by_name
@@ -125,7 +130,7 @@ class Matcher:
         found = self._find(reading)
         if found is None and inside:
             found = self._find(self._read(outside, context))
-            if found and not self._inside_agrees(found, inside, bool(self._crop(reading))):
+            if found and not self._inside_agrees(found, inside, self._crop(reading)):
                 found, agent_conflict = None, True
         if found is None and not agent_conflict:
             found = self._find_by_agent(reading, tokenise(outside))
@@ -222,7 +227,7 @@ class Matcher:
                 yield tuple(word for word, _ in combination), distance
 
     def _neighbours(self, token: str) -> tuple[tuple[str, int], ...]:
-        if len(token) < 4 or token in self._index.vocabulary:
+        if len(token) < _MIN_MENDED_LENGTH or token in self._index.vocabulary:
             return ((token, 0),)
         if token not in self._mended:
             limit = 2 if len(token) >= 8 else 1
@@ -241,13 +246,21 @@ class Matcher:
         ratios: dict[str, float] = {}
         for crop_id, tokens in readings:
             for name, disease_id in self._index.sequences[crop_id]:
-                if _continues(tokens, name):
+                if self._continues(tokens, name):
                     ratio = len("".join(tokens)) / len("".join(name))
                     ratios[disease_id] = max(ratio, ratios.get(disease_id, 0.0))
-        if len(ratios) != 1:
+        named = reading.crops or self._crop(reading)
+        if len(ratios) != 1 or (not named and len("".join(reading.body)) < _MIN_TRUNCATED_LENGTH):
             return None
         (disease_id, ratio), *_ = ratios.items()
         return _Found(disease_id, "truncated", round(ratio, 3)) if ratio >= _MIN_TRUNCATED_RATIO else None
+
+    def _continues(self, tokens: tuple[str, ...], name: tuple[str, ...]) -> bool:
+        """Return whether `name` starts with the tokens, the last of which may be cut; a whole word is not a cut one."""
+        if not tokens or len(tokens) > len(name) or tokens == name or tokens[:-1] != name[: len(tokens) - 1]:
+            return False
+        last, whole = tokens[-1], name[len(tokens) - 1]
+        return last == whole or (whole.startswith(last) and last not in self._index.vocabulary)
 
     # Agents
 
@@ -276,35 +289,47 @@ class Matcher:
         specific = crop_id or shared or self._catalogue.diseases[only].alone
         return only if specific else None
 
-    def _inside_agrees(self, found: _Found, inside: Sequence[str], crop_named: bool) -> bool:
+    def _inside_agrees(self, found: _Found, inside: Sequence[str], crop_id: str | None) -> bool:
         """Return whether what stands in parentheses says the same disease as what stands outside."""
+        agent_named = False
         for text in inside:
             tokens = tokenise(text)
             if not tokens:
                 continue
-            if any(self._index.genus_species(token) is not None for token in tokens):
-                if not self._agent_agrees(found.disease_id, tokens):
+            same = self._find(self._read(text, crop_id))
+            if same or any(self._index.genus_species(token) is not None for token in tokens):
+                agrees = same is not None and same.disease_id.split("--")[1] == found.disease_id.split("--")[1]
+                if not agrees and (same or not self._agent_agrees(found.disease_id, tokens)):
                     return False
+                agent_named = True  # the authors of its name may follow, in parentheses of their own
                 continue
-            same = self._index.everywhere(tokens)
-            if found.disease_id in same:
-                continue
-            if same or not crop_named or any(token in self._index.vocabulary for token in tokens):
+            unheard = not agent_named and found.disease_id not in self._index.everywhere(tokens)
+            if unheard and (crop_id is None or any(token in self._index.vocabulary for token in tokens)):
                 return False
         return True
 
     def _agent_agrees(self, disease_id: str, tokens: Sequence[str]) -> bool:
         """Return whether no scientific name among the tokens belongs to another disease."""
-        agents = [tokenise(agent) for agent in self._catalogue.diseases[disease_id].agents]
+        disease = self._catalogue.diseases[disease_id]
+        agents = [tokenise(agent) for agent in disease.agents]
         for at, token in enumerate(tokens):
-            if self._index.genus_species(token) is None:
+            viral = disease.kind in ("virus", "complex") and token.endswith("virus")
+            if viral or self._index.genus_species(token) is None:
                 continue
-            species = tokens[at + 1] if at + 1 < len(tokens) else "spp"
             same_genus = [agent for agent in agents if agent[0] == token]
-            genus_level = any(len(agent) == 1 or agent[1] in ("sp", "spp") for agent in same_genus)
-            same_species = species in ("sp", "spp") or any(species in agent[1:2] for agent in same_genus)
-            return bool(same_genus) and (genus_level or same_species)
+            species = tokens[at + 1] if at + 1 < len(tokens) else "spp"
+            return bool(same_genus) and self._species_agrees(disease_id, same_genus, token, species)
         return True
+
+    def _species_agrees(self, disease_id: str, same_genus: Sequence[tuple[str, ...]], genus: str, species: str) -> bool:
+        """Return whether a species of the right genus may be meant: taxonomies differ, but not another's agent."""
+        if species in ("sp", "spp") or any(len(agent) == 1 or agent[1] in ("spp", species) for agent in same_genus):
+            return True
+        known = {found for _, group in self._index.agents_in((genus, species)) for found in group}
+        crop_id = self._catalogue.diseases[disease_id].crop_id
+        if crop_id == ANY_CROP:
+            return not known
+        return not any(self._catalogue.diseases[found].holds_for(crop_id) for found in known)
 
     # Refusals
 
@@ -357,10 +382,3 @@ def _with_and_without_filler(tokens: tuple[str, ...]) -> Iterator[tuple[str, ...
     kept = tuple(token for token in tokens if token not in FILLER_WORDS)
     if kept and kept != tokens:
         yield kept
-
-
-def _continues(tokens: tuple[str, ...], name: tuple[str, ...]) -> bool:
-    """Return whether `name` starts with the tokens, the last of which may be cut."""
-    if not tokens or len(tokens) > len(name) or tokens == name:
-        return False
-    return tokens[:-1] == name[: len(tokens) - 1] and name[len(tokens) - 1].startswith(tokens[-1])

@@ -104,6 +104,8 @@ class NameIndex:
             self.vocabulary.update(tokens)
             self.sequences[disease.crop_id].append((tokens, disease.disease_id))
         known_alone = known_with_crop if disease.crop_id == ANY_CROP else disease.alone
+        if disease.agent.endswith(" virus") and disease.kind == "virus":
+            known_alone = (*known_alone, disease.agent)  # a virus is called by its name, not by genus and species
         for name in known_alone:
             self._add_name(self._alone, name, disease.disease_id)
         for agent in disease.agents:
@@ -111,7 +113,9 @@ class NameIndex:
 
     def _add_agent(self, agent: str, disease_id: str) -> None:
         tokens = tokenise(agent)
-        self.vocabulary.update(tokens)
+        self.vocabulary.update(token for token in tokens if len(token) > 3)
+        if agent.endswith(" virus"):
+            return
         if len(tokens) >= 2 and tokens[1] not in ("sp", "spp"):
             self._agents[(tokens[0], tokens[1])].add(disease_id)
             self._genera[tokens[0]].add(tokens[1])

@@ -79,7 +79,7 @@ def tokenise(name: str) -> tuple[str, ...]:
     `tokenise("Mildiou de la Tomate")` is `("mildiou", "tomate")`; articles, digits, the word "disease", accents,
     case, plural marks and known misspellings are gone. A name in another script gives no token.
     """
-    text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    text = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", name)
     text = text.replace("œ", "oe").replace("Œ", "oe").replace("’", "'")
     text = unicodedata.normalize("NFKD", text)
     text = "".join(character for character in text if not unicodedata.combining(character)).casefold()

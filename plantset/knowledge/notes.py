@@ -64,6 +64,9 @@ def _phrase(observation: Observation, language: NoteLanguage, generator: random.
     lexicon = load_lexicon()
     if observation.state:
         words: str = generator.choice(lexicon.states[observation.state][language])
+    elif not observation.mark:
+        row = lexicon.colours[observation.colour]
+        words = f"{generator.choice(lexicon.tint[language])} {generator.choice(row['f' if language == 'fr' else 'en'])}"
     else:
         mark = lexicon.marks[observation.mark]
         words = generator.choice(mark[language])

@@ -22,7 +22,10 @@ _NEGATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One thing seen: keys of the lexicon; "" where the sentence does not say."""
+    """One thing seen: keys of the lexicon; "" where the sentence does not say.
+
+    A colour without mark is that of the whole leaf.
+    """
 
     mark: str
     colour: str
@@ -38,6 +41,7 @@ class Lexicon:
     marks: dict[str, Any]
     states: dict[str, Any]
     places: dict[str, Any]
+    tint: dict[str, list[str]]
     openings: dict[str, list[str]]
     seeing: dict[str, list[str]]
     sms: dict[str, dict[str, str]]
@@ -71,6 +75,8 @@ def _observe_sentence(sentence: str) -> list[Observation]:
     place = places[0] if places else ""
     seen = [Observation(mark, colours[0] if colours else "", place, "") for mark in marks[:1]]
     seen += [Observation("", "", place, state) for state in states[:2]]
+    if colours and not marks and "sound" not in states:
+        seen.append(Observation("", colours[0], place, ""))
     return seen
 
 
