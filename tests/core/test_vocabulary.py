@@ -1,0 +1,75 @@
+"""The captioner's vocabulary: rows of ids and back."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plantset.core.vocabulary import END_ID, PAD_ID, Vocabulary
+
+TEXTS = ("Des taches brunes sur la feuille.", "Brown spots on the leaf.", "« Rouille » orangée…")
+VOCABULARY = Vocabulary.train(TEXTS, languages=["fr", "en"], size=400)
+
+
+@given(st.text(alphabet=st.characters(blacklist_categories=["Cs"]), max_size=30))
+def test_any_text_comes_back_composed_and_stripped(text: str) -> None:
+    row = VOCABULARY.encode(text, language="fr", length=400)
+
+    assert VOCABULARY.decode(row) == unicodedata.normalize("NFC", text).strip()
+
+
+def test_a_row_is_prompt_text_end_and_padding() -> None:
+    row = VOCABULARY.encode("taches", language="en", length=20).tolist()
+
+    end = row.index(END_ID)
+    assert row[:2] == VOCABULARY.prompt_ids("en")
+    assert VOCABULARY.decode(row[2:end]) == "taches"
+    assert set(row[end + 1 :]) == {PAD_ID}
+    assert len(row) == 20
+
+
+def test_a_text_that_is_too_long_is_cut_and_has_no_end() -> None:
+    row = VOCABULARY.encode(" ".join(TEXTS), language="fr", length=6).tolist()
+
+    assert len(row) == 6
+    assert END_ID not in row
+    assert PAD_ID not in row
+
+
+def test_composed_and_decomposed_accents_are_the_same_ids() -> None:
+    text = "orangée"
+
+    rows = [VOCABULARY.encode(unicodedata.normalize(form, text), language="fr", length=20) for form in ("NFC", "NFD")]
+
+    assert rows[0].tolist() == rows[1].tolist()
+
+
+def test_the_same_texts_in_another_order_give_the_same_ids() -> None:
+    again = Vocabulary.train(reversed(TEXTS), languages=["en", "fr", "fr"], size=400)
+
+    assert again.to_json() == VOCABULARY.to_json()
+
+
+def test_a_vocabulary_comes_back_from_json() -> None:
+    restored = Vocabulary.from_json(VOCABULARY.to_json())
+
+    assert len(restored) == len(VOCABULARY)
+    assert restored.languages == ("en", "fr")
+    assert (
+        restored.encode(TEXTS[0], language="fr", length=30).tolist()
+        == VOCABULARY.encode(TEXTS[0], language="fr", length=30).tolist()
+    )
+
+
+def test_a_vocabulary_is_no_larger_than_asked() -> None:
+    words = [f"mot{number} mot{number}" for number in range(500)]
+
+    assert len(Vocabulary.train(words, languages=["fr"], size=300)) == 300
+
+
+def test_an_unknown_language_has_no_prompt() -> None:
+    with pytest.raises(KeyError):
+        VOCABULARY.prompt_ids("de")

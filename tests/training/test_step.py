@@ -1,0 +1,99 @@
+"""The losses of a batch: padding photos count nowhere, absent notes cost nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from plantset.data.batch import Batch
+from plantset.models.build import create_multimodal_model
+from plantset.models.multimodal import MultimodalModel
+from plantset.models.objectives import ClassificationLoss
+from plantset.training.step import NoteStatesCache, Objective, training_losses
+
+NOTES = ("taches brunes", None, "white growth", None, "spots", None, None, None)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_bert: str) -> MultimodalModel:
+    torch.manual_seed(0)
+    built = create_multimodal_model(
+        3, "test_resnet", tiny_bert, 24, 24, 24, 4,
+        pretrained=False, image_size=64, dropout=0.0, vocabulary_size=30, text_length=8, note_length=12,
+    )  # fmt: skip
+    return built.eval()
+
+
+@pytest.fixture
+def objective(model: MultimodalModel) -> Objective:
+    bank = torch.randn(3, model.text.width, generator=torch.Generator().manual_seed(2))  # type: ignore[union-attr]
+    return Objective(
+        ClassificationLoss(), bank, torch.arange(3), caption_weight=1.0, contrastive_weight=1.0, matching_weight=1.0
+    )
+
+
+def _batch(weights: list[float], notes: tuple[str | None, ...] = NOTES) -> Batch:
+    generator = torch.Generator().manual_seed(1)
+    return Batch(
+        indices_B=torch.arange(8),
+        pixels_BHWC=torch.randint(0, 256, (8, 64, 64, 3), dtype=torch.uint8, generator=generator),
+        features_B=None,
+        labels_B=torch.tensor([0, 1, 2, 0, 1, 2, 0, 1]),
+        notes=notes,
+        note_labels_B=torch.tensor([-1 if note is None else 2 for note in notes]),
+        caption_ids_BT=torch.tensor([[2, 3, 9 + row, 8, 1, 0, 0, 0] for row in range(8)]),
+        weights_B=torch.tensor(weights),
+    )
+
+
+def _losses(model: MultimodalModel, batch: Batch, objective: Objective) -> dict[str, float]:
+    with torch.no_grad():
+        return {
+            name: float(value) for name, value in training_losses(model, batch, objective, model.encode_notes).items()
+        }
+
+
+def test_what_a_padding_photo_is_changes_no_loss(model: MultimodalModel, objective: Objective) -> None:
+    batch = _batch([0.0] + [1.0] * 6 + [0.0])
+    assert batch.pixels_BHWC is not None
+    pixels, captions, labels = batch.pixels_BHWC.clone(), batch.caption_ids_BT.clone(), batch.labels_B.clone()
+    pixels[[0, 7]], captions[[0, 7], 2], labels[[0, 7]] = 0, 20, 2
+    changed = dataclasses.replace(batch, pixels_BHWC=pixels, caption_ids_BT=captions, labels_B=labels)
+
+    assert _losses(model, changed, objective) == pytest.approx(_losses(model, batch, objective), rel=1e-5)
+
+
+def test_a_batch_without_a_note_has_no_loss_of_notes(model: MultimodalModel, objective: Objective) -> None:
+    assert set(_losses(model, _batch([1.0] * 8, (None,) * 8), objective)) == {"class", "caption", "contrastive"}
+
+
+def test_all_losses_are_there_when_notes_are(model: MultimodalModel, objective: Objective) -> None:
+    names = set(_losses(model, _batch([1.0] * 8), objective))
+
+    assert names == {"class", "caption", "contrastive", "matching", "note_only"}
+
+
+@pytest.mark.parametrize("name", ["caption", "contrastive", "matching"])
+def test_a_weight_scales_its_own_loss_alone(model: MultimodalModel, objective: Objective, name: str) -> None:
+    plain = _losses(model, _batch([1.0] * 8), objective)
+
+    scaled = _losses(model, _batch([1.0] * 8), dataclasses.replace(objective, **{f"{name}_weight": 3.0}))
+
+    assert scaled == pytest.approx({**plain, name: 3 * plain[name]})
+
+
+def test_remembered_notes_give_the_models_answers(model: MultimodalModel) -> None:
+    cache = NoteStatesCache(model, ["taches brunes", "white growth", "spots"])
+    image = model.encode_photos(_batch([1.0] * 8).pixels_BHWC)  # type: ignore[arg-type]
+
+    with torch.no_grad():
+        remembered = model(image, cache(NOTES)).logits_BC
+        expected = model(image, model.encode_notes(NOTES)).logits_BC
+
+    torch.testing.assert_close(remembered, expected, rtol=1e-3, atol=1e-3)  # states are kept in fp16
+
+
+def test_no_note_in_the_batch_is_no_states(model: MultimodalModel) -> None:
+    assert NoteStatesCache(model, ["spots"])((None, None)) is None
