@@ -132,9 +132,12 @@ class MultimodalModel(nn.Module):
             features_B = features_B.contiguous(memory_format=torch.channels_last)
         return self.cut.trained_part(features_B)
 
-    def encode_photos(self, pixels_BHWC: Tensor) -> VisionTokens:
-        """Return the vision tower's tokens of uint8 photos (B, H, W, 3)."""
-        return self.vision_tokens(self.vision_features(pixels_BHWC))
+    def encode_photos(self, pixels_BHWC: Tensor | None, features_B: Tensor | None = None) -> VisionTokens:
+        """Return the vision tower's tokens of uint8 photos (B, H, W, 3), from cached features where there are any."""
+        if features_B is None:
+            assert pixels_BHWC is not None
+            features_B = self.vision_features(pixels_BHWC)
+        return self.vision_tokens(features_B)
 
     def encode_notes(self, notes: Sequence[str | None]) -> NoteStates | None:
         """Return the attached text tower's states; None when no photo has a note or the model takes none."""

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from plantset.data.batch import Batch
-from plantset.encoders.vision import VisionTokens
 from plantset.models.multimodal import ModelOutput, MultimodalModel, NoteStates
 from plantset.models.objectives import ClassificationLoss, contrastive_loss, matching_loss
 
@@ -50,7 +49,7 @@ def training_losses(
     Args:
         encode_notes: the model's own, or a lookup of the same states when the text tower is frozen.
     """
-    image = photo_tokens(model, batch)
+    image = model.encode_photos(batch.pixels_BHWC, batch.features_B)
     note = encode_notes(batch.notes)
     output = model(image, note)
     losses = {"class": objective.classification(output.logits_BC, batch.labels_B, batch.weights_B)}
@@ -58,14 +57,6 @@ def training_losses(
     if note is not None:
         losses.update(_note_losses(model, batch, objective, output, note))
     return losses
-
-
-def photo_tokens(model: MultimodalModel, batch: Batch) -> VisionTokens:
-    """Return the vision tower's tokens of the batch, from cached features where it has them."""
-    if batch.features_B is not None:
-        return model.vision_tokens(batch.features_B)
-    assert batch.pixels_BHWC is not None
-    return model.encode_photos(batch.pixels_BHWC)
 
 
 def _description_losses(

@@ -306,10 +306,6 @@ def val_logits(model: MultimodalModel, loader: BatchLoader, strategy: Strategy) 
     with torch.inference_mode(), strategy.autocast():
         for batch in loader:
             moved = batch.to(strategy.device)
-            if moved.features_B is not None:
-                image = model.vision_tokens(moved.features_B)
-            else:
-                assert moved.pixels_BHWC is not None
-                image = model.encode_photos(moved.pixels_BHWC)
+            image = model.encode_photos(moved.pixels_BHWC, moved.features_B)
             rows.append(model(image, None).logits_BC[batch.weights_B > 0].float().cpu())
     return torch.cat(rows).numpy()
