@@ -9,6 +9,7 @@ from torch import Tensor
 from plantset.core.errors import ConfigError
 from plantset.core.language import tr
 from plantset.encoders.registry import build_text_encoder, build_vision_encoder
+from plantset.encoders.text import TextEncoder
 from plantset.models.config import NO_TEXT_MODEL, PACKAGED_TEXT, PACKAGED_VISION, ModelConfig
 from plantset.models.multimodal import MultimodalModel
 from plantset.models.presets import PRESETS, Preset, preset_config
@@ -93,8 +94,10 @@ def create_multimodal_model(
     if freeze_vision:
         vision.freeze()
     text = None if text_model == NO_TEXT_MODEL else build_text_encoder(text_model, pretrained=pretrained)
-    if text is not None and freeze_text:
-        text.freeze()
+    if text is not None:
+        _check_note_length(text, config.note_length)
+        if freeze_text:
+            text.freeze()
     model = MultimodalModel(
         config,
         vision,
@@ -124,6 +127,11 @@ def check_model_config(config: ModelConfig) -> None:
         raise _out_of_range("text_length", config.caption_length, tr("at least 8", "au moins 8"))
     if not 0 <= config.dropout < 1:
         raise _out_of_range("dropout", config.dropout, tr("0 to below 1", "de 0 à moins de 1"))
+
+
+def _check_note_length(text: TextEncoder, note_length: int) -> None:
+    if text.max_tokens is not None and note_length > text.max_tokens:
+        raise _out_of_range("note_length", note_length, tr(f"at most {text.max_tokens}", f"au plus {text.max_tokens}"))
 
 
 def count_parameters(model: MultimodalModel) -> tuple[int, int]:

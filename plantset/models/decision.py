@@ -18,7 +18,7 @@ class Calibration:
     Attributes:
         temperature: logits are divided by it (Guo et al., arXiv 1706.04599).
         confidence_threshold: an answer needs at least this probability; 0 answers always.
-        conformal_quantile: classes are added to the set until their probabilities reach it; 1 gives all classes.
+        conformal_quantile: a class is in the set when those more probable weigh at most this; 1 gives all classes.
         num_photos: how many photos it was fitted on; 0 means not fitted.
     """
 

@@ -125,8 +125,8 @@ def build_from_checkpoint(checkpoint: Checkpoint) -> MultimodalModel:
 
 def attach_text(model: MultimodalModel, checkpoint: Checkpoint) -> None:
     """Build the text tower that the checkpoint names or holds, frozen, and attach it to the model."""
-    text = build_text_encoder_from(checkpoint.meta["text"])
     held = checkpoint.section("text")
+    text = build_text_encoder_from(checkpoint.meta["text"], load_packaged=not held)
     if held:
         text.load_state_dict(held, strict=True)
     model.text = text.freeze().to(model.no_image.device)
