@@ -5,6 +5,7 @@ Each stage is a process of its own, as it is for a user; the demo looks at nothi
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -100,7 +101,9 @@ def _run_script(script: str, arguments: list[str]) -> StageResult:
     words = ["-m", f"script_plantset.{script}", *arguments]
     say(f"$ {shlex.join(['python', *words])}")
     started = time.perf_counter()
-    with subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, encoding="utf-8") as process:
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}  # a pipe on Windows would speak the old code page
+    command = [sys.executable, *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8", env=environment) as process:
         assert process.stdout is not None
         lines = []
         for line in process.stdout:
