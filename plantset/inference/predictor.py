@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from plantset.core.classes import ClassInfo
+from plantset.core.errors import DataError
+from plantset.core.language import tr
 from plantset.core.photo import decode_photo
 from plantset.data.geometry import Pixels, fit_photo
 from plantset.knowledge.notes import mask_note
@@ -125,8 +127,21 @@ class Predictor:
         return self.predict_views([view], note, language=language, top_k=top_k, describe=describe)[0]
 
     def read(self, photo: Photo) -> Pixels:
-        """Return the photo as the model sees it, (S, S, 3) uint8."""
+        """Return the photo as the model sees it, (S, S, 3) uint8.
+
+        Raises:
+            PhotoError: the photo cannot be read.
+            DataError: an array that is not uint8 RGB.
+        """
         if isinstance(photo, np.ndarray):
+            if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
+                raise DataError(
+                    tr(
+                        f"an array of type {photo.dtype} and shape {photo.shape} is no photo",
+                        f"un tableau de type {photo.dtype} et de forme {photo.shape} n'est pas une photo",
+                    ),
+                    tr("give RGB as uint8, (height, width, 3)", "donnez du RVB en uint8, (hauteur, largeur, 3)"),
+                )
             pixels = photo
         else:
             pixels = decode_photo(Path(photo) if isinstance(photo, str) else photo).pixels

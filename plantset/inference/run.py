@@ -182,6 +182,13 @@ def _note_lines(prediction: Prediction) -> list[str]:
     note = prediction.note
     assert note is not None
     lines: list[str] = []
+    if not note.used and not note.names_masked:
+        lines.append(
+            tr(
+                "  the note was not read: this model was trained without notes",
+                "  la note n'a pas été lue : ce modèle a été entraîné sans notes",
+            )
+        )
     if note.names_masked:
         lines.append(
             tr(

@@ -1,0 +1,190 @@
+"""`plantset infer`: photos from disk, answers as text, JSON and JSON lines."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from plantset.cli import main
+from plantset.core.errors import ConfigError, DataError
+from plantset.core.photo import PhotoError
+from plantset.inference.config import InferConfig
+from plantset.inference.run import find_photos, infer
+from tests.fake_leaves import CLASS_IDS
+
+
+@pytest.fixture
+def folder(photos_dir: Path, tmp_path: Path) -> Path:
+    """Eight photos, of which the second is torn, and a file that is no photo."""
+    copied = tmp_path / "photos"
+    shutil.copytree(photos_dir, copied)
+    (copied / "notes.txt").write_text("no photo")
+    torn = sorted(copied.glob("*.jpg"))[1]
+    torn.write_bytes(torn.read_bytes()[:300])
+    return copied
+
+
+def test_a_photo_gets_an_answer_and_exit_code_zero(checkpoint: Path, photo: Path) -> None:
+    report = infer(InferConfig(checkpoint, photo, device="cpu"))
+
+    assert len(report.answers) == 1
+    assert report.exit_code == 0
+    assert f"{100 * report.answers[0].prediction.candidates[0].probability:.1f} %" in report.summary()  # type: ignore[union-attr]
+
+
+def test_a_torn_photo_of_a_folder_gets_an_error_and_the_others_their_answers(checkpoint: Path, folder: Path) -> None:
+    report = infer(InferConfig(checkpoint, folder, device="cpu", batch_size=3))
+
+    failed = [answer for answer in report.answers if answer.prediction is None]
+    assert len(report.answers) == 8
+    assert [answer.path for answer in failed] == [sorted(folder.glob("*.jpg"))[1]]
+    assert failed[0].path.name in str(failed[0].error)
+    assert report.exit_code == 3
+
+
+def test_answers_do_not_depend_on_the_batch_size(checkpoint: Path, photos_dir: Path) -> None:
+    firsts = [
+        [answer.prediction.candidates[0].class_id for answer in infer(config).answers]  # type: ignore[union-attr]
+        for config in (InferConfig(checkpoint, photos_dir, device="cpu", batch_size=size) for size in (1, 8))
+    ]
+
+    assert firsts[0] == firsts[1]
+
+
+def test_a_folder_of_torn_photos_alone_gets_errors_alone(checkpoint: Path, folder: Path) -> None:
+    for path in folder.glob("*.jpg"):
+        path.write_bytes(b"torn")
+
+    report = infer(InferConfig(checkpoint, folder, device="cpu"))
+
+    assert all(answer.error for answer in report.answers)
+
+
+def test_a_single_torn_photo_is_the_users_error(checkpoint: Path, folder: Path) -> None:
+    torn = sorted(folder.glob("*.jpg"))[1]
+
+    with pytest.raises(PhotoError, match=torn.name):
+        infer(InferConfig(checkpoint, torn, device="cpu"))
+
+
+def test_the_command_exits_2_for_a_single_torn_photo_and_names_it(
+    checkpoint: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torn = sorted(folder.glob("*.jpg"))[1]
+
+    code = _exit_code(["infer", "--checkpoint", str(checkpoint), "--image", str(torn), "--device", "cpu"])
+
+    assert code == 2
+    assert torn.name in capsys.readouterr().err
+
+
+def test_the_command_exits_3_when_a_photo_of_a_folder_is_torn(
+    checkpoint: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = _exit_code(["infer", "--checkpoint", str(checkpoint), "--image", str(folder), "--device", "cpu"])
+
+    assert code == 3
+    assert "erreur" in (shown := capsys.readouterr().out) or "error" in shown
+
+
+def _exit_code(arguments: list[str]) -> int:
+    try:
+        return int(main(arguments) or 0)
+    except SystemExit as ended:
+        return int(ended.code or 0)
+
+
+_KEYS = {
+    "image", "decision", "candidates", "prediction_set", "description", "card", "note", "schema_version",
+    "plantset_version",
+}  # fmt: skip
+
+
+def test_the_json_has_the_documented_keys(checkpoint: Path, photo: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out" / "answers.json"
+
+    infer(
+        InferConfig(
+            checkpoint, photo, text="la rouille, pustules", generate_description=True, output=output, device="cpu"
+        )
+    )
+
+    (row,) = json.loads(output.read_text(encoding="utf-8"))
+    assert set(row) == _KEYS
+    assert row["image"] == photo.as_posix()
+    assert set(row["candidates"][0]) == {"class_id", "label", "crop", "disease", "probability"}
+    assert set(row["card"]) == {"language", "description", "symptoms", "management", "source"}
+    assert set(row["note"]) == {"given", "used", "names_masked", "first_without", "changed_answer"}
+    assert set(row["description"]) == {"text", "language", "generated"}
+    assert row["description"]["generated"] is True
+    assert row["schema_version"] == 1
+
+
+def test_json_lines_have_a_row_a_photo_and_an_error_row_for_the_torn_one(
+    checkpoint: Path, folder: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "answers.jsonl"
+
+    infer(InferConfig(checkpoint, folder, output=output, device="cpu"))
+
+    rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    assert len(rows) == 8
+    assert [set(row) for row in rows if "error" in row] == [{"image", "error"}]
+    assert all(set(row) == _KEYS for row in rows if "error" not in row)
+
+
+def test_a_masked_name_is_said(checkpoint: Path, photo: Path) -> None:
+    summary = infer(InferConfig(checkpoint, photo, text="la rouille, pustules orange", device="cpu")).summary()
+
+    assert "[...]" in summary
+    assert "la rouille, pustules" not in summary
+
+
+def test_a_model_without_notes_says_that_it_did_not_read_the_note(unsure_checkpoint: Path, photo: Path) -> None:
+    with_note, without = (
+        infer(InferConfig(unsure_checkpoint, photo, text=text, device="cpu")).summary() for text in ("taches", None)
+    )
+
+    assert len(with_note.splitlines()) == len(without.splitlines()) + 1
+
+
+def test_an_unsure_answer_is_said_before_its_candidates(unsure_checkpoint: Path, photo: Path) -> None:
+    lines = infer(InferConfig(unsure_checkpoint, photo, device="cpu")).summary().splitlines()
+
+    assert "%" not in lines[1]
+    assert "%" in lines[2]
+
+
+def test_a_contradicting_number_of_classes_lists_them(checkpoint: Path, photo: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        infer(InferConfig(checkpoint, photo, num_classes=133, device="cpu"))
+
+    assert all(name in refused.value.problem for name in CLASS_IDS)
+
+
+@pytest.mark.parametrize(("setting", "value"), [("top_k", 0), ("batch_size", 0), ("output", Path("answers.csv"))])
+def test_a_wrong_setting_is_refused_by_its_flag(checkpoint: Path, photo: Path, setting: str, value: object) -> None:
+    with pytest.raises(ConfigError) as refused:
+        infer(InferConfig(checkpoint, photo, device="cpu", **{setting: value}))  # type: ignore[arg-type]
+
+    assert f"--{setting.replace('_', '-')}" in refused.value.problem
+
+
+def test_photos_of_subfolders_are_found_in_order_whatever_the_case_of_their_suffix(tmp_path: Path) -> None:
+    for name in ("b/2.JPG", "a/1.png", "a/note.txt", "c.jpeg"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+
+    assert [path.relative_to(tmp_path).as_posix() for path in find_photos(tmp_path)] == ["a/1.png", "b/2.JPG", "c.jpeg"]
+
+
+@pytest.mark.parametrize("name", ["gone.jpg", "empty"])
+def test_nothing_to_look_at_is_said_with_the_path(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(DataError, match=name):
+        find_photos(tmp_path / name)
