@@ -123,7 +123,7 @@ def read_user_file(path: Path) -> UserFile:
             ),
         )
     usual = text_language(" ".join(text for _, _, fields, _ in named for text in _texts(fields))) or "en"
-    entries = tuple(_entry(at, *parts, usual) for at, parts in enumerate(named, start=1))
+    entries = tuple(_entry(*parts, usual) for parts in named)
     # Twins by case or spaces are duplicates too: people do not mean two diseases by them.
     seen = Counter((" ".join(entry.name.lower().split()), entry.crops) for entry in entries)
     duplicates = tuple(sorted({name for (name, _), count in seen.items() if count > 1}))
@@ -177,7 +177,7 @@ def _named_entry(key: str, node: _Pairs, crop: str | None, language: str | None)
     yield name.strip(), tuple(crops) or _crops(crop), node, language
 
 
-def _entry(at: int, name: str, crops: tuple[str, ...], fields: _Pairs, language: str | None, usual: str) -> UserEntry:
+def _entry(name: str, crops: tuple[str, ...], fields: _Pairs, language: str | None, usual: str) -> UserEntry:
     parts: dict[str, dict[str, list[str]]] = {}
     extra: dict[str, str] = {}
     agent = ""
@@ -196,7 +196,6 @@ def _entry(at: int, name: str, crops: tuple[str, ...], fields: _Pairs, language:
         agent=agent,
         texts={tag: _make_texts(found) for tag, found in parts.items()},
         extra=extra,
-        place=tr(f"entry {at} ({name})", f"fiche {at} ({name})"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,11 +75,6 @@ def read_decisions(path: Path, catalogue: Catalogue) -> dict[str, str]:
             _check(path, reader.line_num, decision, catalogue)
             decisions[row["label"]] = decision
     return decisions
-
-
-def decided(decisions: Mapping[str, str], label: str) -> str:
-    """Return the decision for a label, "" where there is none."""
-    return decisions.get(label, "")
 
 
 def _check(path: Path, line: int, decision: str, catalogue: Catalogue) -> None:

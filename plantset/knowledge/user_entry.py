@@ -18,7 +18,6 @@ class UserEntry:
         agent: scientific name as the file has it, or "".
         texts: language tag -> what the file says in that language.
         extra: fields that are not understood, kept as text.
-        place: where it stands ("entry 12 (Late blight)"), for messages.
     """
 
     name: str
@@ -26,7 +25,6 @@ class UserEntry:
     agent: str = ""
     texts: Mapping[str, Texts] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
-    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
