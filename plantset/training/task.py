@@ -30,6 +30,7 @@ from plantset.training.config import TrainConfig
 from plantset.training.loop import BatchLoader
 from plantset.training.step import EncodeNotes, NoteStatesCache, Objective
 
+_MAX_BANK_TEXTS = 8  # of a class: where every photo has a text of its own, more cost minutes and say the same
 _GEOMETRY_VERSION = 1  # raise when `data.geometry` changes what it makes: cached features of the old are then not read
 
 
@@ -287,10 +288,16 @@ def _photo_hashes(data: DataModule, records: Sequence[Record]) -> list[str]:
 
 
 def _bank_texts(data: DataModule) -> list[tuple[str, int]]:
-    """Return the distinct (description, class) pairs of the training photos, in a stable order."""
-    index = {name: position for position, name in enumerate(data.class_names)}
-    pairs = {(text, index[r.class_id]) for r in data.split("train") for text in caption_targets(r).values()}
-    return sorted(pairs)
+    """Return distinct (description, class) pairs of the training photos, a few of each class, in a stable order."""
+    texts: dict[str, set[str]] = {}
+    for record in data.split("train"):
+        texts.setdefault(record.class_id, set()).update(caption_targets(record).values())
+    pairs: list[tuple[str, int]] = []
+    for label, name in enumerate(data.class_names):
+        ordered = sorted(texts.get(name, ()))
+        step = max(1, -(-len(ordered) // _MAX_BANK_TEXTS))
+        pairs += [(text, label) for text in ordered[::step]]
+    return pairs
 
 
 def labels_of(task: Task, records: Sequence[Record]) -> NDArray[np.int64]:
