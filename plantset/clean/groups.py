@@ -13,6 +13,7 @@ from plantset.clean.duplicates import confirm_pairs, near_pairs
 
 _STEM_NUMBER = re.compile(r"^(?:real|orig|original|aug|augmented)_(\d+)(?:_\d+)?$")
 _ITSELF = re.compile(r"^(?:real|orig|original)_\d+$")
+_NUMBERED_LEAF = re.compile(r"^(leaf|feuille|plant|plante)[ _-]?(\d+)[ _-]+(?:photo|view|vue|img)[ _-]?\d+$")
 _COPY_WORD = "merged|aug|augmented|copy|copie|flip|flipped|rotated"
 _COPY_SUFFIX = re.compile(rf"(?:[ _-]+(?:{_COPY_WORD})(?:[ _-]?\d+)?(?: ?\(\d+\))?| ?\((?:copy|copie)\))$")
 _COPY_PREFIX = re.compile(r"^(?:copy of|copie de|aug_|augmented_)\s*")
@@ -69,7 +70,7 @@ def group_photos(members: Sequence[GroupMember]) -> Grouping:
 def original_name(stem: str) -> str:
     """Return what a file's stem says its original is: `aug_00005_006` and `real_00005_merged` are both `#00005`.
 
-    A stem that says nothing is its own original.
+    `leaf0012_photo3` says that it is one of several photos of leaf 12: `leaf#0012`. A stem that says nothing is its own original.
     """
     name = stem.casefold().strip()
     while True:
@@ -80,6 +81,9 @@ def original_name(stem: str) -> str:
     numbered = _STEM_NUMBER.match(name)
     if numbered:
         return f"#{numbered[1]}"
+    leaf = _NUMBERED_LEAF.match(name)
+    if leaf:
+        return f"{leaf[1]}#{leaf[2]}"
     return _COPY_PREFIX.sub("", name) or name
 
 

@@ -128,6 +128,7 @@ def test_group_names_do_not_depend_on_the_order_of_files() -> None:
         ("Copy of leaf", "leaf"),
         ("leaf_flipped_rotated", "leaf"),
         ("IMG_2021", "img_2021"),
+        ("leaf0012_photo3", "leaf#0012"),
         ("image (246)", "image (246)"),
         ("copy", "copy"),
     ],
