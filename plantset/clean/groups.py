@@ -70,7 +70,8 @@ def group_photos(members: Sequence[GroupMember]) -> Grouping:
 def original_name(stem: str) -> str:
     """Return what a file's stem says its original is: `aug_00005_006` and `real_00005_merged` are both `#00005`.
 
-    `leaf0012_photo3` says that it is one of several photos of leaf 12: `leaf#0012`. A stem that says nothing is its own original.
+    `leaf0012_photo3` says that it is one of several photos of leaf 12: `leaf#0012`. A stem that says nothing is its
+    own original.
     """
     name = stem.casefold().strip()
     while True:
