@@ -16,6 +16,7 @@ from plantset.core.errors import DataError
 from plantset.core.language import tr
 from plantset.core.photo import decode_photo
 from plantset.data.geometry import Pixels, fit_photo
+from plantset.knowledge.catalogue import load_catalogue
 from plantset.knowledge.notes import mask_note
 from plantset.models.decision import Decision, decide, prediction_set, probabilities
 from plantset.models.load import LoadedModel, load_model
@@ -26,7 +27,7 @@ Photo = Path | str | bytes | Pixels
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One class with its calibrated probability."""
+    """One class with its calibrated probability; `crop` and `disease` are names in the language asked for."""
 
     class_id: str
     label: str
@@ -168,7 +169,7 @@ class Predictor:
         return [
             Prediction(
                 decision=decide(probs_BC[row], model.calibration),
-                candidates=self._candidates(probs_BC[row], top_k),
+                candidates=self._candidates(probs_BC[row], top_k, language_used),
                 prediction_set=tuple(model.class_names[i] for i in prediction_set(probs_BC[row], model.calibration)),
                 description=descriptions[row],
                 description_language=language_used if describe else None,
@@ -178,11 +179,11 @@ class Predictor:
             for row in range(len(views))
         ]
 
-    def _candidates(self, probs_C: NDArray[np.float64], top_k: int) -> tuple[Candidate, ...]:
+    def _candidates(self, probs_C: NDArray[np.float64], top_k: int, language: str) -> tuple[Candidate, ...]:
         order = np.argsort(-probs_C, kind="stable")[:top_k]
         infos = [self._model.card.classes[int(index)] for index in order]
         return tuple(
-            Candidate(info.class_id, info.label, info.crop, info.disease, float(probs_C[index]))
+            Candidate(info.class_id, info.label, *names_of(info, language), float(probs_C[index]))
             for info, index in zip(infos, order, strict=True)
         )
 
@@ -197,6 +198,16 @@ class Predictor:
         without = self._model.class_names[int(logits_alone_C.argmax())]
         first = self._model.class_names[int(probs_C.argmax())]
         return NoteUse(given, used, masked, without, changed_answer=first != without)
+
+
+def names_of(info: ClassInfo, language: str) -> tuple[str | None, str | None]:
+    """Return (crop, disease) in the language where the catalogue knows them, else as the manifest has them."""
+    catalogue = load_catalogue()
+    crop, disease = catalogue.crops.get(info.crop or ""), catalogue.get(info.class_id)
+    return (
+        crop.name.get(language, info.crop) if crop is not None else info.crop,
+        disease.name.get(language, info.disease) if disease is not None else info.disease,
+    )
 
 
 def make_card(info: ClassInfo, language: str) -> Card | None:

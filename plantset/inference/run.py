@@ -157,14 +157,11 @@ def _lines(answer: Answer) -> list[str]:
     if answer.prediction is None:
         return [f"{answer.path}", "  " + tr("error: ", "erreur : ") + str(answer.error)]
     prediction = answer.prediction
-    lines = [str(answer.path)]
+    first = prediction.candidates[0]
+    verdict = _title(first.disease, first.crop, first.label)
     if prediction.decision == "unsure":
-        lines.append(
-            tr(
-                "  not sure: the most probable classes are only candidates",
-                "  pas sûr : les classes les plus probables ne sont que des candidates",
-            )
-        )
+        verdict = tr(f"not sure; perhaps {verdict}", f"pas sûr ; peut-être {verdict}")
+    lines = [tr(f"{answer.path}: {verdict}", f"{answer.path} : {verdict}")]
     for candidate in prediction.candidates:
         lines.append(
             f"  {100 * candidate.probability:5.1f} %  {_title(candidate.disease, candidate.crop, candidate.label)}"

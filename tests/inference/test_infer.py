@@ -151,11 +151,15 @@ def test_a_model_without_notes_says_that_it_did_not_read_the_note(unsure_checkpo
     assert len(with_note.splitlines()) == len(without.splitlines()) + 1
 
 
-def test_an_unsure_answer_is_said_before_its_candidates(unsure_checkpoint: Path, photo: Path) -> None:
+def test_an_unsure_answer_is_said_before_its_candidates(
+    unsure_checkpoint: Path, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLANTSET_LANG", "en")
+
     lines = infer(InferConfig(unsure_checkpoint, photo, device="cpu")).summary().splitlines()
 
-    assert "%" not in lines[1]
-    assert "%" in lines[2]
+    assert lines[0].startswith(f"{photo}: not sure; perhaps ")
+    assert "%" in lines[1]
 
 
 def test_a_contradicting_number_of_classes_lists_them(checkpoint: Path, photo: Path) -> None:
