@@ -5,8 +5,8 @@ Each stage is a process of its own, as it is for a user; the demo looks at nothi
 
 from __future__ import annotations
 
-import os
 import importlib.util
+import os
 import shlex
 import subprocess
 import sys
