@@ -97,7 +97,7 @@ def clean_config(photos_dir: Path, cleaned: Path) -> CleanConfig:
 
 def train_config(mapped: Path) -> TrainConfig:
     flags = ["--recipe", str(RECIPE), "--jsonl-file", str(mapped), "--checkpoint-dir", str(RUN_DIR / "checkpoints")]
-    flags += ["--num-workers", "0", "--num-threads", str(NUM_THREADS), "--resume", "auto"]
+    flags += ["--num-threads", str(NUM_THREADS), "--resume", "auto"]
     return parse_options(TrainConfig, flags, program="plantset train")
 
 

@@ -145,6 +145,7 @@ def _train_arguments(config: DemoConfig) -> list[str]:
         *("--text-model", config.text_model or _text_model()),
         *("--freeze-stages", "3"),
         *("--cache-views", "2"),
+        *("--num-workers", "0"),
         *("--learning-rate", "1e-3"),
         *("--epochs", str(config.epochs)),
         *("--batch-size", str(config.batch_size)),
