@@ -29,7 +29,7 @@ class RunReport:
     Attributes:
         checkpoint: the trained model.
         reports: the HTML report of each split that was evaluated.
-        stage_exit_code: the highest exit code of the stages: 3 when some photos were refused.
+        stage_exit_code: the highest exit code of the stages.
     """
 
     checkpoint: Path
@@ -49,7 +49,7 @@ class RunReport:
 
     @property
     def exit_code(self) -> int:
-        """Return 0 when every photo was used, 3 when some were refused and the rest was done."""
+        """Return 0 when all went well, 3 when a stage left something undone."""
         return self.stage_exit_code
 
 

@@ -45,10 +45,8 @@ def plantset(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_the_broken_photos_of_the_folder_are_told_by_the_exit_status(
-    first: subprocess.CompletedProcess[str],
-) -> None:
-    assert first.returncode == 3, first.stderr[-3000:]
+def test_a_folder_with_broken_photos_goes_all_the_way(first: subprocess.CompletedProcess[str]) -> None:
+    assert first.returncode == 0, first.stderr[-3000:]
 
 
 @pytest.mark.slow
