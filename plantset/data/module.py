@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from plantset.core.errors import ConfigError, DataError
+from plantset.core.bounds import check_at_least
+from plantset.core.errors import DataError
 from plantset.core.language import tr
 from plantset.core.preprocess import PreprocessConfig
 from plantset.core.records import Record, Split, class_names, find_images_dir, read_meta, read_records
@@ -172,17 +173,14 @@ def create_data_module(
         DataError: the manifest or its photos cannot be read.
         ConfigError: a number is out of range.
     """
-    for name, value, least in (
-        ("batch_size", batch_size, 1),
-        ("image_size", image_size, 1),
-        ("text_length", text_length, 1),
-        ("num_workers", num_workers, 0),
-    ):
-        if value < least:
-            raise ConfigError(
-                tr(f"{name} is {value}", f"{name} vaut {value}"),
-                tr(f"give at least {least}", f"donnez au moins {least}"),
-            )
+    check_at_least(
+        [
+            ("batch_size", batch_size, 1),
+            ("image_size", image_size, 1),
+            ("text_length", text_length, 1),
+            ("num_workers", num_workers, 0),
+        ]
+    )
     path = Path(jsonl_file)
     records = read_records(path)
     images_dir = find_images_dir(path, records, Path(root_dir) if root_dir is not None else None)

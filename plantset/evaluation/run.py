@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from plantset.core.errors import ConfigError
+from plantset.core.bounds import check_at_least, check_num_classes
 from plantset.core.files import sha256_file
 from plantset.core.language import tr
 from plantset.core.options import write_resolved
@@ -62,7 +62,7 @@ def evaluate(config: EvaluateConfig) -> EvaluateReport:
     """
     _check_numbers(config)
     model = load_model(config.checkpoint, config.device)
-    _check_num_classes(config.num_classes, model.class_names)
+    check_num_classes(config.num_classes, model.class_names)
     records = read_records(config.jsonl_file)
     images_dir = find_images_dir(config.jsonl_file, records, config.root_dir)
     checkpoint_sha256 = sha256_file(config.checkpoint)
@@ -80,31 +80,12 @@ def evaluate(config: EvaluateConfig) -> EvaluateReport:
 
 
 def _check_numbers(config: EvaluateConfig) -> None:
-    for name, value, least in (
-        ("--batch-size", config.batch_size, 1),
-        ("--num-workers", config.num_workers, 0),
-        ("--caption-count", config.caption_count, 0),
-        ("--bootstrap-count", config.bootstrap_count, 0),
-        ("--seed", config.seed, 0),
-    ):
-        if value is not None and value < least:
-            raise ConfigError(
-                tr(f"{name} is {value}", f"{name} vaut {value}"),
-                tr(f"give at least {least}", f"donnez au moins {least}"),
-            )
-
-
-def _check_num_classes(asked: int | None, class_names: tuple[str, ...]) -> None:
-    if asked is None or asked == len(class_names):
-        return
-    known = ", ".join(class_names)
-    raise ConfigError(
-        tr(
-            f"--num-classes is {asked}, the checkpoint has {len(class_names)}: {known}",
-            f"--num-classes vaut {asked}, le modèle en a {len(class_names)} : {known}",
-        ),
-        tr(
-            f"leave --num-classes out, or give {len(class_names)}",
-            f"ôtez --num-classes, ou donnez {len(class_names)}",
-        ),
+    check_at_least(
+        [
+            ("--batch-size", config.batch_size, 1),
+            ("--num-workers", config.num_workers, 0),
+            ("--caption-count", config.caption_count, 0),
+            ("--bootstrap-count", config.bootstrap_count, 0),
+            ("--seed", config.seed, 0),
+        ]
     )

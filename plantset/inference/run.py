@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from plantset import __version__
+from plantset.core.bounds import check_at_least, check_num_classes
 from plantset.core.errors import ConfigError, DataError
 from plantset.core.files import write_json, write_json_lines
 from plantset.core.language import tr
@@ -65,7 +66,7 @@ def infer(config: InferConfig) -> InferReport:
     _check(config)
     paths = find_photos(config.image)
     predictor = load_predictor(config.checkpoint, config.device)
-    _check_num_classes(config.num_classes, predictor.model.class_names)
+    check_num_classes(config.num_classes, predictor.model.class_names)
     if config.image.is_file():
         predictor.read(config.image)  # a single broken photo is an error, not an answer
     answers: list[Answer] = []
@@ -220,11 +221,7 @@ def _title(disease: str | None, crop: str | None, label: str) -> str:
 
 
 def _check(config: InferConfig) -> None:
-    for flag, value in (("--top-k", config.top_k), ("--batch-size", config.batch_size)):
-        if value < 1:
-            raise ConfigError(
-                tr(f"{flag} is {value}", f"{flag} vaut {value}"), tr("give at least 1", "donnez au moins 1")
-            )
+    check_at_least([("--top-k", config.top_k, 1), ("--batch-size", config.batch_size, 1)])
     if config.output is not None and config.output.suffix not in (".json", ".jsonl"):
         raise ConfigError(
             tr(
@@ -232,15 +229,4 @@ def _check(config: InferConfig) -> None:
                 f"--output {config.output} n'est ni .json ni .jsonl",
             ),
             tr("name it answers.json or answers.jsonl", "nommez-le reponses.json ou reponses.jsonl"),
-        )
-
-
-def _check_num_classes(asked: int | None, names: tuple[str, ...]) -> None:
-    if asked is not None and asked != len(names):
-        raise ConfigError(
-            tr(
-                f"--num-classes is {asked}, the model has {len(names)}: {', '.join(names)}",
-                f"--num-classes vaut {asked}, le modèle en a {len(names)} : {', '.join(names)}",
-            ),
-            tr(f"leave it out, or give {len(names)}", f"ôtez-le, ou donnez {len(names)}"),
         )

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from plantset.core.bounds import check_at_least, check_num_classes
 from plantset.core.errors import ConfigError, DataError
 from plantset.core.files import sha256_file, sha256_json
 from plantset.core.language import tr
@@ -122,29 +123,26 @@ def check_numbers(config: TrainConfig) -> None:
     Raises:
         ConfigError: naming the flag.
     """
-    for flag, value, least in (
-        ("--epochs", config.epochs, 1),
-        ("--batch-size", config.batch_size, 2),
-        ("--cache-views", config.cache_views, 1),
-        ("--num-workers", config.num_workers, 0),
-        ("--freeze-stages", config.freeze_stages or 0, 0),
-        ("--save-every", config.save_every, 0),
-        ("--early-stopping", config.early_stopping, 0),
-        ("--gradient-clip", config.gradient_clip, 0),
-        ("--weight-decay", config.weight_decay, 0),
-        ("--warmup-steps", config.warmup_steps or 0, 0),
-        ("--num-threads", 1 if config.num_threads is None else config.num_threads, 1),
-        ("--vision-learning-rate-ratio", config.vision_learning_rate_ratio, 0),
-        ("--caption-weight", config.caption_weight, 0),
-        ("--contrastive-weight", config.contrastive_weight, 0),
-        ("--matching-weight", config.matching_weight, 0),
-        ("--seed", config.seed, 0),
-    ):
-        if value < least:
-            raise ConfigError(
-                tr(f"{flag} is {value}", f"{flag} vaut {value}"),
-                tr(f"give at least {least}", f"donnez au moins {least}"),
-            )
+    check_at_least(
+        [
+            ("--epochs", config.epochs, 1),
+            ("--batch-size", config.batch_size, 2),
+            ("--cache-views", config.cache_views, 1),
+            ("--num-workers", config.num_workers, 0),
+            ("--freeze-stages", config.freeze_stages, 0),
+            ("--save-every", config.save_every, 0),
+            ("--early-stopping", config.early_stopping, 0),
+            ("--gradient-clip", config.gradient_clip, 0),
+            ("--weight-decay", config.weight_decay, 0),
+            ("--warmup-steps", config.warmup_steps, 0),
+            ("--num-threads", config.num_threads, 1),
+            ("--vision-learning-rate-ratio", config.vision_learning_rate_ratio, 0),
+            ("--caption-weight", config.caption_weight, 0),
+            ("--contrastive-weight", config.contrastive_weight, 0),
+            ("--matching-weight", config.matching_weight, 0),
+            ("--seed", config.seed, 0),
+        ]
+    )
     if not 0 <= config.label_smoothing < 1:
         raise ConfigError(
             tr(f"--label-smoothing is {config.label_smoothing}", f"--label-smoothing vaut {config.label_smoothing}"),
@@ -164,15 +162,7 @@ def check_classes(asked: int | None, names: Sequence[str], records: Sequence[Rec
         ConfigError: `asked` is not the number of classes, which are listed.
         DataError: there is only one class.
     """
-    if asked is not None and asked != len(names):
-        listed = ", ".join(names)
-        raise ConfigError(
-            tr(
-                f"--num-classes is {asked}, the manifest has {len(names)} classes: {listed}",
-                f"--num-classes vaut {asked}, le manifeste a {len(names)} classes : {listed}",
-            ),
-            tr(f"leave --num-classes out, or give {len(names)}", f"ôtez --num-classes, ou donnez {len(names)}"),
-        )
+    check_num_classes(asked, names)
     if len(names) < 2:
         raise DataError(
             tr(f"the manifest has only one class: {names[0]}", f"le manifeste n'a qu'une classe : {names[0]}"),
