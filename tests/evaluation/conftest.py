@@ -91,6 +91,16 @@ def colour_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "multimodal_dataset.jsonl"
 
 
+@pytest.fixture(autouse=True)
+def note_of_every_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluation is tested with notes that say the symptom as it is: how notes are worded is knowledge's matter."""
+
+    def symptom_notes(record: Record, *, language: str, count: int, seed: int) -> tuple[str, ...]:
+        return record.texts[language].symptoms * count if language in record.texts else ()
+
+    monkeypatch.setattr("plantset.evaluation.predict.grower_notes", symptom_notes)
+
+
 @pytest.fixture
 def colour_config(colour_manifest: Path, tmp_path: Path) -> EvaluateConfig:
     checkpoint = tmp_path / "checkpoints" / "best_model.pth"
