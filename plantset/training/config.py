@@ -59,14 +59,16 @@ class TrainConfig:
     epochs: int = option(10, en="passes over the training photos", fr="passages sur les photos d'entraînement")
     batch_size: int = option(32, en="photos in a step", fr="photos par pas")
     learning_rate: float = option(
-        5e-4,
+        1e-3,
         en="of the new parts, at the end of warm-up; usual: 1e-5 to 1e-3",
         fr="des parties neuves, à la fin de l'échauffement ; usuel : 1e-5 à 1e-3",
     )
-    vision_learning_rate_ratio: float = option(
-        0.5,
-        en="the vision tower's learning rate as a share of --learning-rate",
-        fr="taux d'apprentissage de la tour de vision, en part de --learning-rate",
+    vision_learning_rate_ratio: float | None = option(
+        None,
+        en="the vision tower's learning rate as a share of --learning-rate (default: 0.5 for the packaged backbone,"
+        " 0.1 for all others)",
+        fr="taux d'apprentissage de la tour de vision, en part de --learning-rate (défaut : 0,5 pour le réseau fourni,"
+        " 0,1 pour les autres)",
     )
     weight_decay: float = option(
         0.05,

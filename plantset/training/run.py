@@ -56,6 +56,7 @@ from plantset.training.task import (
     note_encoder,
     prepare_task,
     val_logits,
+    vision_learning_rate_ratio,
 )
 
 _WARMUP_RATIO = 0.05
@@ -131,7 +132,7 @@ def train(config: TrainConfig) -> TrainReport:
     optimizer = build_optimizer(
         model,
         learning_rate=config.learning_rate,
-        vision_ratio=config.vision_learning_rate_ratio,
+        vision_ratio=vision_learning_rate_ratio(config),
         weight_decay=config.weight_decay,
     )
     progress = _resume(config, model, card, optimizer, strategy)

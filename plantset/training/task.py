@@ -34,6 +34,7 @@ from plantset.training.step import EncodeNotes, NoteStatesCache, Objective
 
 # Of the 1,067 real test photos 83 % are named right with all stages frozen, 87 % with the last four learning.
 _PACKAGED_FROZEN_STAGES = 3
+_PACKAGED_VISION_RATIO, _VISION_RATIO = 0.5, 0.1  # a small network moves far; a large one forgets
 _MAX_BANK_TEXTS = 8  # of a class: where every photo has a text of its own, more cost minutes and say the same
 _GEOMETRY_VERSION = 1  # raise when `data.geometry` changes what it makes: cached features of the old are then not read
 
@@ -115,6 +116,13 @@ def frozen_stages(config: TrainConfig) -> int:
     if config.freeze_stages is not None:
         return config.freeze_stages
     return _PACKAGED_FROZEN_STAGES if config.vision_backbone == PACKAGED_VISION and config.pretrained else 0
+
+
+def vision_learning_rate_ratio(config: TrainConfig) -> float:
+    """Return the vision tower's share of the learning rate: what was asked for, else what suits the backbone."""
+    if config.vision_learning_rate_ratio is not None:
+        return config.vision_learning_rate_ratio
+    return _PACKAGED_VISION_RATIO if config.vision_backbone == PACKAGED_VISION else _VISION_RATIO
 
 
 def check_numbers(config: TrainConfig) -> None:
