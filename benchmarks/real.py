@@ -27,9 +27,8 @@ from plantset.core.errors import PlantsetError
 from plantset.core.options import command_line, parse_options
 from plantset.core.records import Record, find_images_dir, read_records
 from plantset.data.module import photo_batches
-from plantset.encoders.embed import pool_photo
+from plantset.encoders.embed import embed_photos
 from plantset.encoders.registry import PACKAGED_VISION, build_vision_encoder
-from plantset.encoders.vision import normalize
 from plantset.evaluation.classification import score_macro_f1
 from plantset.evaluation.config import EvaluateConfig
 from plantset.evaluation.intervals import Estimate, index_groups, mean_estimate
@@ -123,13 +122,10 @@ def score_floor(records: Sequence[Record], images_dir: Path) -> dict[str, Estima
     }
 
 
-@torch.inference_mode()
 def embed(records: Sequence[Record], images_dir: Path) -> NDArray[np.float32]:
-    encoder = build_vision_encoder(PACKAGED_VISION).eval()
-    encoder.to(memory_format=torch.channels_last)
-    batches = photo_batches(records, images_dir, encoder.preprocess, 32)
-    pooled = [pool_photo(encoder(normalize(pixels.permute(0, 3, 1, 2), encoder.preprocess))) for _, pixels in batches]
-    return torch.cat(pooled).numpy()
+    encoder = build_vision_encoder(PACKAGED_VISION).to(memory_format=torch.channels_last)
+    photos = photo_batches(records, images_dir, encoder.preprocess, 32)
+    return embed_photos(encoder, (pixels.permute(0, 3, 1, 2) for _, pixels in photos))
 
 
 def print_table(results: Any, floor: dict[str, Estimate], road_s: float, floor_s: float) -> None:

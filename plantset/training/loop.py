@@ -35,6 +35,7 @@ class Plan:
 
     Attributes:
         early_stopping: epochs without a better score after which to stop; 0 never stops.
+        selection_photos: how many photos the score rests on; 0 takes it for exact.
     """
 
     epochs: int
@@ -42,6 +43,17 @@ class Plan:
     warmup_steps: int
     gradient_clip: float
     early_stopping: int
+    selection_photos: int = 0
+
+    def tolerance(self, best_score: float) -> float:
+        """Return one standard error of the best score: less than that is no difference between two epochs.
+
+        The one-standard-error rule (Breiman et al. 1984, section 3.4.3) takes the simplest model within it; here the
+        latest, whose learning rate has come down furthest. A strict maximum over epochs picks the luckiest.
+        """
+        if not self.selection_photos or best_score <= 0:
+            return 0.0
+        return math.sqrt(best_score * (1.0 - best_score) / self.selection_photos)
 
     @property
     def total_steps(self) -> int:
@@ -51,12 +63,18 @@ class Plan:
 
 @dataclass
 class Progress:
-    """Where a run stands: all of it is saved, so that a resumed run goes on from here."""
+    """Where a run stands: all of it is saved, so that a resumed run goes on from here.
+
+    Attributes:
+        best_epoch: of the highest score, which early stopping counts from.
+        kept_epoch: of the model that is kept: the latest within one standard error of the best.
+    """
 
     epoch: int = 0
     step: int = 0
     best_score: float = -1.0
     best_epoch: int = -1
+    kept_epoch: int = -1
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -67,7 +85,7 @@ class Hooks:
     Attributes:
         losses: model, batch -> named losses, summed by the loop.
         judge: model -> score on the selection photos and what else is worth logging; higher is better.
-        epoch_done: called after each epoch with whether it is the best so far: saves and logs.
+        epoch_done: called after each epoch with whether its model is kept: saves and logs.
         logged: called at log points with step and values.
     """
 
@@ -95,13 +113,15 @@ def fit(
         started = time.perf_counter()
         means = _train_epoch(model, optimizer, strategy, plan, progress, loader_of_epoch(progress.epoch), hooks)
         score, judged = hooks.judge(model)
-        is_best = score > progress.best_score
-        if is_best:
+        is_kept = score > progress.best_score - plan.tolerance(progress.best_score)
+        if score > progress.best_score:
             progress.best_score, progress.best_epoch = score, progress.epoch
+        if is_kept:
+            progress.kept_epoch = progress.epoch
         row = {"epoch": float(progress.epoch), **means, **judged, "seconds": time.perf_counter() - started}
         progress.history.append(row)
         progress.epoch += 1
-        hooks.epoch_done(progress, is_best)
+        hooks.epoch_done(progress, is_kept)
 
 
 def _has_stalled(plan: Plan, progress: Progress) -> bool:

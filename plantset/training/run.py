@@ -77,7 +77,7 @@ class TrainReport:
     num_classes: int
     num_train: int
     num_val: int
-    best_epoch: int
+    kept_epoch: int
     epochs_done: int
     val_accuracy: float
     val_macro_f1: float
@@ -88,13 +88,13 @@ class TrainReport:
         minutes = self.seconds / 60
         return tr(
             f"{self.num_classes} classes, {self.num_train} training photos, {self.epochs_done} epochs in {minutes:.1f}"
-            f" min; best epoch {self.best_epoch + 1}\n"
+            f" min; the model of epoch {self.kept_epoch + 1} is kept\n"
             f"val (the selection split, n = {self.num_val}): accuracy {self.val_accuracy:.4f},"
             f" macro-F1 {self.val_macro_f1:.4f}\n"
             f"model: {self.best_path}\n"
             f"next: plantset evaluate --checkpoint {self.best_path} --jsonl-file …",
             f"{self.num_classes} classes, {self.num_train} photos d'entraînement, {self.epochs_done} époques en"
-            f" {minutes:.1f} min ; meilleure époque : {self.best_epoch + 1}\n"
+            f" {minutes:.1f} min ; le modèle de l'époque {self.kept_epoch + 1} est gardé\n"
             f"val (le jeu de sélection, n = {self.num_val}) : exactitude {self.val_accuracy:.4f},"
             f" F1 macro {self.val_macro_f1:.4f}\n"
             f"modèle : {self.best_path}\n"
@@ -128,7 +128,7 @@ def train(config: TrainConfig) -> TrainReport:
     _announce(task, strategy)
     _draw_first_batch(task)
     feeds = PhotoFeeds(task, strategy)
-    plan = _plan(config, len(feeds.train(0)))
+    plan = _plan(config, len(feeds.train(0)), len(task.selection))
     optimizer = build_optimizer(
         model,
         learning_rate=config.learning_rate,
@@ -264,7 +264,7 @@ def _draw_first_batch(task: Task) -> None:
     draw_batch(views, [records[key.index].class_id for key in keys], task.config.checkpoint_dir / "train_batch.jpg")
 
 
-def _plan(config: TrainConfig, steps_per_epoch: int) -> Plan:
+def _plan(config: TrainConfig, steps_per_epoch: int, selection_photos: int) -> Plan:
     warmup = config.warmup_steps
     return Plan(
         epochs=config.epochs,
@@ -272,6 +272,7 @@ def _plan(config: TrainConfig, steps_per_epoch: int) -> Plan:
         warmup_steps=round(_WARMUP_RATIO * config.epochs * steps_per_epoch) if warmup is None else warmup,
         gradient_clip=config.gradient_clip,
         early_stopping=config.early_stopping,
+        selection_photos=selection_photos,
     )
 
 
@@ -311,8 +312,8 @@ def _epoch_done(
 ) -> Callable[[Progress, bool], None]:
     folder, config = task.config.checkpoint_dir, task.config
 
-    def epoch_done(progress: Progress, is_best: bool) -> None:
-        if is_best:
+    def epoch_done(progress: Progress, is_kept: bool) -> None:
+        if is_kept:
             save_checkpoint(folder / BEST_NAME, to_checkpoint(task.model, card))
         save_state(folder / LAST_NAME, task.model, card, optimizer, strategy, progress)
         if config.save_every and progress.epoch % config.save_every == 0:
@@ -320,12 +321,12 @@ def _epoch_done(
         write_history(progress.history, folder / "history.csv")
         row = progress.history[-1]
         _log(writer, {f"epoch/{name}": value for name, value in row.items()}, progress.step)
-        say(_epoch_line(row, config.epochs, is_best))
+        say(_epoch_line(row, config.epochs, is_kept))
 
     return epoch_done
 
 
-def _epoch_line(row: Mapping[str, float], epochs: int, is_best: bool) -> str:
+def _epoch_line(row: Mapping[str, float], epochs: int, is_kept: bool) -> str:
     line = tr(
         f"epoch {row['epoch'] + 1:.0f}/{epochs}  loss {row['loss']:.3f}  selection accuracy {row['accuracy']:.4f}"
         f"  macro-F1 {row['macro_f1']:.4f}  {row['photos_per_s']:.0f} photos/s  data wait"
@@ -334,7 +335,7 @@ def _epoch_line(row: Mapping[str, float], epochs: int, is_best: bool) -> str:
         f" {row['accuracy']:.4f}  F1 macro {row['macro_f1']:.4f}  {row['photos_per_s']:.0f} photos/s  attente des"
         f" données {100 * row['data_wait_ratio']:.0f} %",
     )
-    return line + (tr("  best", "  meilleure") if is_best else "")
+    return line + (tr("  kept", "  gardée") if is_kept else "")
 
 
 def _finish(
@@ -353,7 +354,7 @@ def _finish(
         num_classes=task.data.num_classes,
         num_train=len(task.data.split("train")),
         num_val=len(task.val_records),
-        best_epoch=progress.best_epoch,
+        kept_epoch=progress.kept_epoch,
         epochs_done=progress.epoch,
         val_accuracy=accuracy,
         val_macro_f1=macro_f1,
