@@ -27,9 +27,8 @@ def first(demo_dir: Path) -> subprocess.CompletedProcess[str]:
 
 
 def go(folder: Path) -> subprocess.CompletedProcess[str]:
-    return plantset(
-        "run", "demo/leaves", "--diseases-json", "demo/maladies_enrichies.json", "--epochs", "1", folder=folder
-    )
+    words = ["run", "demo/leaves", "--diseases-json", "demo/maladies_enrichies.json"]
+    return plantset(*words, "--epochs", "1", "--freeze-vision", folder=folder)
 
 
 def plantset(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
