@@ -18,10 +18,11 @@ from plantset.encoders.vision import VisionEncoder, VisionTokens
 
 @dataclass(frozen=True)
 class _Step:
-    """One stretch of the network: how it computes and which modules it owns."""
+    """One stretch of the network: how it computes, which modules it owns and which parameters stand outside of any."""
 
     compute: Callable[[Tensor], Tensor]
     modules: Sequence[nn.Module]
+    parameters: Sequence[nn.Parameter] = ()
 
 
 class StageCut:
@@ -41,6 +42,8 @@ class StageCut:
         self._frozen = self._steps[: frozen_stages + 1] if frozen_stages else []  # the stem is the first step
         for module in self.frozen_modules:
             module.requires_grad_(False)
+        for parameter in [parameter for step in self._frozen for parameter in step.parameters]:
+            parameter.requires_grad_(False)
 
     @property
     def frozen_modules(self) -> list[nn.Module]:
@@ -113,4 +116,6 @@ def _vit_stem(model: Any) -> _Step:
         tokens: Tensor = model.norm_pre(model.patch_drop(model._pos_embed(model.patch_embed(pixels))))
         return tokens
 
-    return _Step(compute, [model.patch_embed, model.pos_drop, model.patch_drop, model.norm_pre])
+    loose = [model.pos_embed, getattr(model, "cls_token", None), getattr(model, "reg_token", None)]
+    modules = [model.patch_embed, model.pos_drop, model.patch_drop, model.norm_pre]
+    return _Step(compute, modules, [parameter for parameter in loose if parameter is not None])

@@ -289,8 +289,15 @@ def _resume(
     if config.resume == "auto" and not path.exists():
         return Progress()  # the first start of a job that is always started with --resume auto
     progress = restore_state(path, model, card, optimizer, strategy)
+    _bring_best(path.parent / BEST_NAME, config.checkpoint_dir / BEST_NAME)
     say(tr(f"going on after epoch {progress.epoch}", f"reprise après l'époque {progress.epoch}"))
     return progress
+
+
+def _bring_best(earlier: Path, path: Path) -> None:
+    """Take the kept model along when a run goes on in another folder: a later epoch need not replace it."""
+    if path.resolve() != earlier.resolve():
+        save_checkpoint(path, load_checkpoint(earlier))
 
 
 def _judge(

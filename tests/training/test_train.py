@@ -433,3 +433,16 @@ def test_a_tpu_run_without_a_runtime_says_what_to_install(
         train_on_tpu(config)
 
     assert "torch_xla" in refused.value.fix
+
+
+def test_a_run_that_goes_on_in_another_folder_takes_its_kept_model_along(configure: Configure, tmp_path: Path) -> None:
+    config = configure(epochs=1)
+    train(config)
+    elsewhere = tmp_path / "elsewhere"
+
+    report = train(
+        dataclasses.replace(config, checkpoint_dir=elsewhere, resume=str(config.checkpoint_dir / "last_model.pth"))
+    )
+
+    assert report.best_path == elsewhere / "best_model.pth"
+    assert report.best_path.is_file()
