@@ -32,7 +32,7 @@ from plantset.training.config import TrainConfig
 from plantset.training.loop import BatchLoader
 from plantset.training.step import EncodeNotes, NoteStatesCache, Objective
 
-# Of the 1,067 real test photos 83 % are named right with all stages frozen, 87 % with the last four learning.
+# Of 1,057 real test photos 88.5 % are named right so; logistic regression on the frozen tower names 83.8 % (make real).
 _PACKAGED_FROZEN_STAGES = 3
 _PACKAGED_VISION_RATIO, _VISION_RATIO = 0.5, 0.1  # a small network moves far; a large one forgets
 _MAX_BANK_TEXTS = 8  # of a class: where every photo has a text of its own, more cost minutes and say the same
