@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from plantset.core.errors import ConfigError
 from plantset.core.language import tr
@@ -28,6 +30,9 @@ class _Step:
 class StageCut:
     """The two parts of a vision tower.
 
+    Attributes:
+        gradient_checkpointing: whether the trained stages recompute their activations in the backward pass.
+
     Args:
         encoder: the tower; its frozen modules stop learning here.
         frozen_stages: stages from the input on that stay as they are, the stem included; 0 freezes nothing.
@@ -38,6 +43,7 @@ class StageCut:
 
     def __init__(self, encoder: VisionEncoder, frozen_stages: int = 0) -> None:
         self._encoder = encoder
+        self.gradient_checkpointing = False
         self._steps = _steps_of(encoder, frozen_stages) if frozen_stages else []
         self._frozen = self._steps[: frozen_stages + 1] if frozen_stages else []  # the stem is the first step
         for module in self.frozen_modules:
@@ -71,7 +77,10 @@ class StageCut:
         if not self._frozen:
             return self._encoder(features_B)  # type: ignore[no-any-return]
         for step in self._steps[len(self._frozen) :]:
-            features_B = step.compute(features_B)
+            if self.gradient_checkpointing and torch.is_grad_enabled():
+                features_B = checkpoint(step.compute, features_B, use_reentrant=False)
+            else:
+                features_B = step.compute(features_B)
         return self._encoder.as_tokens(features_B)
 
 

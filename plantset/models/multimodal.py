@@ -183,6 +183,7 @@ class MultimodalModel(nn.Module):
     def set_gradient_checkpointing(self, enabled: bool) -> None:
         """Recompute the towers' activations in the backward pass: less memory, about a third more time."""
         self.vision.set_grad_checkpointing(enabled)
+        self.cut.gradient_checkpointing = enabled
         if self.text is not None:
             self.text.set_grad_checkpointing(enabled)
 

@@ -66,3 +66,21 @@ def test_a_family_that_cannot_be_cut_says_what_to_do() -> None:
         StageCut(encoder, 1)
 
     assert "--freeze-vision" in error.value.fix
+
+
+def test_checkpointed_stages_keep_fewer_activations_and_give_the_same_gradients() -> None:
+    gradients, kept_bytes = [], []
+    for enabled in (False, True):
+        encoder = build("resnet18")
+        cut = StageCut(encoder, 1)
+        cut.gradient_checkpointing = enabled
+        features = cut.frozen_part(torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))).detach()
+        saved: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, saved=saved: saved.append(t.nbytes) or t, lambda t: t):
+            tokens = cut.trained_part(features).tokens_BNC
+        tokens.square().sum().backward()
+        gradients.append([p.grad.clone() for p in encoder.parameters() if p.grad is not None])
+        kept_bytes.append(sum(saved))
+
+    assert all(torch.allclose(a, b) for a, b in zip(*gradients, strict=True))
+    assert kept_bytes[1] < kept_bytes[0] / 2
