@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from plantset.core.options import option
 
@@ -12,13 +12,6 @@ from plantset.core.options import option
 @dataclass(frozen=True)
 class MapConfig:
     """Give every photo of a clean manifest its disease and its texts."""
-
-    DESCRIPTION: ClassVar[dict[str, str]] = {
-        "en": "Give every photo its disease and its texts: what a label means is looked up, never guessed; "
-        "what is not certain goes to a table for you to decide.",
-        "fr": "Donner à chaque photo sa maladie et ses textes : le sens d'une étiquette est cherché, jamais deviné ; "
-        "ce qui n'est pas certain va dans un tableau où vous décidez.",
-    }
 
     dataset_jsonl: Path = option(
         Path("dataset_clean.jsonl"),
