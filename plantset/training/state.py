@@ -161,7 +161,8 @@ def _check_same_run(path: Path, checkpoint: Checkpoint, card: ModelCard) -> None
                 f"{path} est d'un autre entraînement : {', '.join(differing)} diffèrent",
             ),
             tr(
-                "use the same data and settings, give another output folder, or start from its weights: --init-checkpoint",
+                "use the same data and settings, give another output folder, or start from its weights: "
+                "--init-checkpoint",
                 "reprenez les mêmes données et réglages, donnez un autre dossier de sortie, ou partez de ses poids : "
                 "--init-checkpoint",
             ),
