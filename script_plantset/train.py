@@ -15,14 +15,16 @@ from plantset.cli import lazy_names, script_main
 if TYPE_CHECKING:
     from plantset.training.config import TrainConfig as TrainConfig
     from plantset.training.run import train as train
+    from plantset.training.run import train_model as train_model
 
-__all__ = ["TrainConfig", "train"]
+__all__ = ["TrainConfig", "train", "train_model"]
 
 __getattr__ = lazy_names(
     __name__,
     {
         "TrainConfig": "plantset.training.config:TrainConfig",
         "train": "plantset.training.run:train",
+        "train_model": "plantset.training.run:train_model",
     },
 )
 

@@ -93,11 +93,6 @@ class Disease:
         """Return the accepted scientific name, or an empty text where nothing living is the cause."""
         return self.agents[0] if self.agents else ""
 
-    @property
-    def is_healthy(self) -> bool:
-        """Return whether this is a crop's healthy state."""
-        return self.kind == HEALTHY
-
     def holds_for(self, crop_id: str) -> bool:
         """Return whether this identity's text is true on that crop."""
         return self.crop_id == crop_id or (self.crop_id == ANY_CROP and (not self.hosts or crop_id in self.hosts))

@@ -82,15 +82,3 @@ class CrossAttentionFusion(nn.Module):
         for layer in self.layers:
             image_BND, note = layer(image_BND, note, mask)
         return Fused(image_BND, note, mask)
-
-
-def pool_mean(tokens_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
-    """Average the real tokens; zeros for a row that has none.
-
-    Args:
-        mask_BN: bool, True where a token is real. None: all are.
-    """
-    if mask_BN is None:
-        return tokens_BND.mean(dim=1)
-    weights = mask_BN.to(tokens_BND.dtype)[:, :, None]
-    return (tokens_BND * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
