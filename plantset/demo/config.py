@@ -65,7 +65,7 @@ class DemoConfig:
         fr="photos dessinées par classe. 12 pour un aperçu, 60 pour un modèle qui mérite d'être lu",
     )
     epochs: int = option(
-        3,
+        6,
         en="passes of the training over the photos",
         fr="nombre de passages de l'entraînement sur les photos",
     )

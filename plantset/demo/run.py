@@ -143,6 +143,7 @@ def _train_arguments(config: DemoConfig) -> list[str]:
         *("--num-classes", str(_num_classes(config))),
         *("--vision-backbone", config.vision_backbone),
         *("--text-model", config.text_model or _text_model()),
+        "--freeze-vision",
         *("--cache-views", "1"),
         *("--num-workers", "0"),
         *("--epochs", str(config.epochs)),
