@@ -170,4 +170,4 @@ def test_a_spawned_worker_can_start_the_script_again(tmp_path: Path) -> None:
 
     result = python("-c", code, folder=tmp_path)
 
-    assert result.stdout == "False ['TrainConfig', 'train']\n", result.stderr
+    assert result.stdout == "False ['TrainConfig', 'train', 'train_model']\n", result.stderr
