@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from plantset.core.language import message_language, tr
+from plantset.core.language import tr
+from plantset.core.page import data_address, number, render_page
 from plantset.evaluation.intervals import Estimate
 from plantset.evaluation.modality import Condition
 from plantset.evaluation.results import EvaluationResults, split_title
-from plantset.evaluation.verdict import number, percent, percent_with_interval, typeset, write_verdict
+from plantset.evaluation.verdict import percent_with_interval, write_verdict
 
-_TEMPLATE = "report.html.j2"
+_TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +26,18 @@ class Plots:
 
 def render_report(results: EvaluationResults, plots: Plots) -> str:
     """Return the page; it needs nothing beside itself."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {"tr": _tr, "percent": percent, "number": number, "estimate": percent_with_interval}
-    environment.globals |= {"class_title": class_title, "condition_title": condition_title, "points": points}
-    page = environment.get_template(_TEMPLATE).render(
-        results=results,
-        scores=results.classification,
-        language=message_language(),
-        split=split_title(results.split),
-        verdict=write_verdict(results),
-        pictures={name: _data_address(getattr(plots, name)) for name in Plots.__slots__},
-        caption_rows=_caption_rows(results),
-    )
-    return page + "\n"
+    values = {
+        "results": results,
+        "scores": results.classification,
+        "split": split_title(results.split),
+        "pictures": {name: data_address(getattr(plots, name), "png") for name in Plots.__slots__},
+        "caption_rows": _caption_rows(results),
+        "estimate": percent_with_interval,
+        "class_title": class_title,
+        "condition_title": condition_title,
+        "points": points,
+    }
+    return render_page(_TEMPLATE, write_verdict(results), values)
 
 
 def class_title(class_id: str) -> str:
@@ -86,11 +77,3 @@ def _caption_rows(results: EvaluationResults) -> list[tuple[str, object]]:
         (tr("the commonest text, always", "le texte le plus fréquent, toujours"), captions.most_frequent),
     ]
     return [(title, scores) for title, scores in rows if scores is not None]
-
-
-def _tr(en: str, fr: str) -> str:
-    return typeset(tr(en, fr))
-
-
-def _data_address(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

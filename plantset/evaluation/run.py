@@ -10,13 +10,14 @@ from plantset.core.bounds import check_at_least, check_num_classes
 from plantset.core.files import sha256_file
 from plantset.core.language import tr
 from plantset.core.options import write_resolved
+from plantset.core.page import number
 from plantset.core.records import find_images_dir, read_records
 from plantset.evaluation.config import EvaluateConfig
 from plantset.evaluation.measure import evaluate_model
 from plantset.evaluation.output import log_test_opening, write_evaluation
 from plantset.evaluation.report import condition_title
 from plantset.evaluation.results import EvaluationResults
-from plantset.evaluation.verdict import number, percent_with_interval, write_verdict
+from plantset.evaluation.verdict import percent_with_interval, write_verdict
 from plantset.models.load import load_model
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
-from plantset.core.language import message_language, tr
+from plantset.core.language import tr
+from plantset.core.page import Sentence, alarms_first, number, percent, typeset
 from plantset.evaluation.intervals import Estimate
 from plantset.evaluation.results import EvaluationResults, split_title
-
-Tone = Literal["main", "good", "plain", "warning", "alarm"]
 
 FLIP_ALARM = 0.5  # a wrong note that overturns half of the right answers has taken the photo's place
 SMALL_NUM_GROUPS = 100
@@ -19,39 +15,10 @@ WIDE_INTERVAL = 0.15
 FEW_PHOTOS_OF_A_CLASS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """One finding; the tone says how it should be read."""
-
-    tone: Tone
-    text: str
-
-
 def write_verdict(results: EvaluationResults) -> tuple[Sentence, ...]:
     """Return the findings in the language of messages: the answer first, then alarms, then the rest."""
-    main, *rest = [*_answers(results), *_sample(results), *_notes(results), *_trust(results), *_captions(results)]
-    ordered = [main, *sorted(rest, key=lambda sentence: sentence.tone != "alarm")]
-    return tuple(Sentence(sentence.tone, typeset(sentence.text)) for sentence in ordered)
-
-
-def typeset(text: str) -> str:
-    """Return French text with the spaces that must not break; English as it is."""
-    if message_language() != "fr":
-        return text
-    text = re.sub(r" (?=[:»])|(?<=«) ", "\u00a0", text)
-    return re.sub(r" (?=[;?!%])", "\u202f", text)
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """Return 0.842 as "84.2%" or "84,2 %"."""
-    text = f"{100 * share:.{digits}f}"
-    return tr(f"{text}%", f"{text.replace('.', ',')}\u202f%")
-
-
-def number(value: float, digits: int = 2) -> str:
-    """Return a number with the decimal mark of the language of messages."""
-    text = f"{value:.{digits}f}"
-    return text.replace(".", ",") if message_language() == "fr" else text
+    found = [*_answers(results), *_sample(results), *_notes(results), *_trust(results), *_captions(results)]
+    return tuple(Sentence(sentence.tone, typeset(sentence.text)) for sentence in alarms_first(found))
 
 
 def percent_with_interval(estimate: Estimate) -> str:

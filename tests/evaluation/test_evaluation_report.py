@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from plantset.core.language import Language, set_message_language
+from plantset.core.page import percent, typeset
 from plantset.core.records import find_images_dir, read_records
 from plantset.evaluation.config import EvaluateConfig
 from plantset.evaluation.intervals import Estimate
@@ -16,7 +17,7 @@ from plantset.evaluation.measure import evaluate_model
 from plantset.evaluation.output import write_evaluation
 from plantset.evaluation.report import points
 from plantset.evaluation.results import EvaluationResults, GroupCheck
-from plantset.evaluation.verdict import percent, percent_with_interval, typeset, write_verdict
+from plantset.evaluation.verdict import percent_with_interval, write_verdict
 
 from .conftest import ColourModel
 
