@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,8 @@ from plantset.core.page import Sentence, alarms_first, render_page
 
 TEMPLATE = (
     '{% extends "page.html.j2" %}{% block title %}t{% endblock %}{% block heading %}h{% endblock %}'
-    "{% block origin %}o{% endblock %}{% block content %}{{ tr('Why?', 'Pourquoi ?') }} {{ cell('n', value) }}{% endblock %}"
+    "{% block origin %}o{% endblock %}"
+    "{% block content %}{{ tr('Why?', 'Pourquoi ?') }} {{ cell('n', value) }}{% endblock %}"
 )
 
 
@@ -22,15 +23,6 @@ def template(tmp_path: Path) -> Path:
     path = tmp_path / "page_of_a_test.html.j2"
     path.write_text(TEMPLATE, encoding="utf-8")
     return path
-
-
-class _Addresses(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found += [value or "" for name, value in attrs if name in ("src", "href")]
 
 
 def test_a_page_is_in_the_language_of_messages(template: Path) -> None:
@@ -50,10 +42,9 @@ def test_what_a_user_named_is_escaped(template: Path) -> None:
 
 
 def test_a_page_needs_nothing_beside_itself(template: Path) -> None:
-    addresses = _Addresses()
-    addresses.feed(render_page(template, (), {"value": 1}))
+    page = render_page(template, (), {"value": 1})
 
-    assert [address for address in addresses.found if not address.startswith("data:")] == []
+    assert re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(?!data:)""", page) == []
 
 
 def test_a_value_that_is_not_there_is_an_error(template: Path) -> None:
