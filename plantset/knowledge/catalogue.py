@@ -1,25 +1,29 @@
-"""Load the catalogue: one YAML file per crop in `catalogue/`, `any.yaml` for what is bound to no crop.
+"""Load the catalogue: the built-in files, alone or with the user's own laid over them.
 
-`healthy.yaml` holds what every crop's healthy state shares; a crop's file only describes its healthy leaf.
+A text is looked for in the language that is asked for, then in French, then in English (`LANGUAGE_CHAIN`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from plantset.core.errors import DataError
-from plantset.core.files import read_text
-from plantset.core.language import LANGUAGES, tr
-from plantset.knowledge.schema import ANY_CROP, HEALTHY, KINDS, Catalogue, Crop, Disease, LocalText
+from plantset.core.language import tr
+from plantset.knowledge.catalogue_entries import read_crop, read_disease
+from plantset.knowledge.catalogue_files import RawCatalogue, RawEntry, catalogue_paths, lay_over, read_raw
+from plantset.knowledge.schema import ANY_CROP, Catalogue, Crop, Disease
 
-_TEXT_FIELDS = ("symptoms", "management", "confused")
-_DISEASE_FIELDS = {"en", "fr", "also", "alone", "agents", "kind", "hosts", *_TEXT_FIELDS}
+# True once every file has all parts of the format: the earlier flat form is then refused.
+STRICT_SCHEMA = False
+_SHOWN_PROBLEMS = 5
+
+
+def built_in_folder() -> Path:
+    """Return the folder of the built-in catalogue."""
+    return Path(str(resources.files("plantset.knowledge") / "catalogue"))
 
 
 @cache
@@ -29,7 +33,7 @@ def load_catalogue() -> Catalogue:
     Raises:
         DataError: an entry lacks a field, has an unknown one or names a crop that is not there.
     """
-    return read_catalogue(Path(str(resources.files("plantset.knowledge") / "catalogue")))
+    return read_catalogue(built_in_folder())
 
 
 def read_catalogue(folder: Path) -> Catalogue:
@@ -38,108 +42,94 @@ def read_catalogue(folder: Path) -> Catalogue:
     Raises:
         DataError: a file is not YAML, or an entry is wrong; file and entry named.
     """
-    healthy = _read_yaml(folder / "healthy.yaml")
+    return build_catalogue(read_raw(catalogue_paths([folder])))
+
+
+def extended_catalogue(places: Iterable[Path], *, override: bool = False) -> Catalogue:
+    """Return the built-in catalogue with the user's own files laid over it.
+
+    New identities, languages and names are added. Where the user's file and the built-in one say different things
+    of one identity, the user's is right only if `override`.
+
+    Raises:
+        DataError: a file cannot be read, an entry is wrong, or (without `override`) the two differ: both are named.
+    """
+    base = read_raw(catalogue_paths([built_in_folder()]))
+    merged, conflicts = lay_over(base, read_raw(catalogue_paths(places), base.healthy), override=override)
+    if conflicts:
+        raise DataError(
+            _some([str(conflict) for conflict in conflicts]),
+            tr(
+                "rename your entry, or let yours win: --catalogue-override",
+                "renommez votre fiche, ou faites primer la vôtre : --catalogue-override",
+            ),
+        )
+    return build_catalogue(merged)
+
+
+def build_catalogue(raw: RawCatalogue) -> Catalogue:
+    """Return the catalogue of files that were read.
+
+    Raises:
+        DataError: something is wrong; file and entry named.
+    """
+    problems = [why for _, why in raw.unread]
     crops: dict[str, Crop] = {}
+    for crop_id, entry in raw.crops.items():
+        crops[crop_id], wrong = read_crop(crop_id, entry.row)
+        problems += [located(entry, why) for why in wrong]
     diseases: dict[str, Disease] = {}
-    symbols: dict[str, str] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        if path.name == "healthy.yaml":
-            continue
-        content = _read_yaml(path)
-        crop_id = path.stem
-        if crop_id == ANY_CROP:
-            symbols = {symbol: f"{ANY_CROP}--{slug}" for symbol, slug in content["symbols"].items()}
-        else:
-            crops[crop_id] = _crop(path, crop_id, content["crop"])
-            diseases[f"{crop_id}--{HEALTHY}"] = _healthy(path, crop_id, content["healthy"], healthy)
-        for slug, row in content["diseases"].items():
-            diseases[f"{crop_id}--{slug}"] = _disease(path, crop_id, slug, row)
-    catalogue = Catalogue(crops, dict(sorted(diseases.items())), symbols)
-    _check_references(folder, catalogue)
-    return catalogue
-
-
-def _crop(path: Path, crop_id: str, row: Mapping[str, Any]) -> Crop:
-    _need(path, "crop", row, ("en", "fr", "gender", "scientific"))
-    return Crop(
-        crop_id=crop_id,
-        name={language: row[language] for language in LANGUAGES},
-        fr_gender=row["gender"],
-        scientific=row["scientific"],
-        fr_plural=bool(row.get("plural", False)),
-        also=tuple(row.get("also", ())),
+    for disease_id, entry in sorted(raw.entries.items()):
+        crop_id = disease_id.partition("--")[0]
+        diseases[disease_id], wrong = read_disease(crop_id, entry.slug, entry.row, strict=STRICT_SCHEMA)
+        problems += [located(entry, why) for why in wrong]
+    catalogue = Catalogue(crops, diseases, raw.symbols)
+    problems += [
+        located(raw.entries[disease_id], why)
+        for disease_id, why in reference_problems(catalogue, look_alikes=STRICT_SCHEMA)
+    ]
+    if not (problems or raw.unread):
+        return catalogue
+    raise DataError(
+        _some(problems),
+        tr(
+            "mend the catalogue file; every problem of every file: plantset catalogue check",
+            "corrigez le fichier du catalogue ; tous les problèmes : plantset catalogue check",
+        ),
     )
 
 
-def _disease(path: Path, crop_id: str, slug: str, row: Mapping[str, Any]) -> Disease:
-    _need(path, slug, row, ("en", "fr", "kind", *_TEXT_FIELDS))
-    unknown = sorted(set(row) - _DISEASE_FIELDS)
-    if unknown:
-        raise _wrong(path, slug, tr(f"unknown field {unknown[0]}", f"champ inconnu {unknown[0]}"))
-    if row["kind"] not in KINDS:
-        raise _wrong(path, slug, tr(f"kind is {row['kind']}", f"kind vaut {row['kind']}"))
-    return Disease(
-        disease_id=f"{crop_id}--{slug}",
-        crop_id=crop_id,
-        name={language: row[language] for language in LANGUAGES},
-        kind=row["kind"],
-        text={language: _local_text(path, slug, row, language) for language in LANGUAGES},
-        also=tuple(row.get("also", ())),
-        alone=tuple(row.get("alone", ())),
-        agents=tuple(row.get("agents", ())),
-        hosts=tuple(row.get("hosts", ())),
-    )
-
-
-def _healthy(path: Path, crop_id: str, leaf: Mapping[str, Sequence[str]], common: Mapping[str, Any]) -> Disease:
-    row = {**common, "symptoms": leaf, "kind": HEALTHY}
-    return _disease(path, crop_id, HEALTHY, row)
-
-
-def _local_text(path: Path, slug: str, row: Mapping[str, Any], language: str) -> LocalText:
-    parts = {name: tuple(row[name].get(language, ())) for name in _TEXT_FIELDS}
-    for name, sentences in parts.items():
-        if not sentences or not all(isinstance(sentence, str) and sentence.strip() for sentence in sentences):
-            raise _wrong(path, slug, tr(f"{name} has no text in {language}", f"{name} est vide en {language}"))
-    return LocalText(parts["symptoms"], parts["management"], parts["confused"])
-
-
-def _check_references(folder: Path, catalogue: Catalogue) -> None:
+def reference_problems(catalogue: Catalogue, *, look_alikes: bool) -> Iterator[tuple[str, str]]:
+    """Yield (identity, problem) for each name of a crop or of an identity that the catalogue does not have."""
     for disease in catalogue.diseases.values():
+        if disease.crop_id != ANY_CROP and disease.crop_id not in catalogue.crops:
+            yield (
+                disease.disease_id,
+                tr(
+                    f"the crop {disease.crop_id} has no header 'crop'",
+                    f"la culture {disease.crop_id} n'a pas d'en-tête « crop »",
+                ),
+            )
         for host in disease.hosts:
             if host not in catalogue.crops:
-                path = folder / f"{disease.crop_id}.yaml"
-                raise _wrong(path, disease.disease_id, tr(f"unknown host {host}", f"hôte inconnu {host}"))
+                yield disease.disease_id, tr(f"unknown host {host}", f"hôte inconnu {host}")
+        for found in {like.disease_id for text in disease.text.values() for like in text.look_alikes}:
+            if look_alikes and found and found not in catalogue.diseases:
+                yield disease.disease_id, tr(f"confused: unknown id {found}", f"confused : identifiant inconnu {found}")
     for disease_id in catalogue.symbols.values():
         if disease_id not in catalogue.diseases:
-            raise _wrong(folder / "any.yaml", disease_id, tr("a symbol without entry", "un symbole sans fiche"))
+            raise DataError(
+                tr(f"symbols: {disease_id} has no entry", f"symbols : {disease_id} n'a pas de fiche"),
+                tr("mend any.yaml", "corrigez any.yaml"),
+            )
 
 
-def _need(path: Path, slug: str, row: Mapping[str, Any], names: Sequence[str]) -> None:
-    for name in names:
-        if not row.get(name):
-            raise _wrong(path, slug, tr(f"'{name}' is missing", f"« {name} » manque"))
+def located(entry: RawEntry, why: str) -> str:
+    """Return a problem with its file and entry."""
+    return tr(f"{entry.path.name}, entry {entry.slug}: {why}", f"{entry.path.name}, fiche {entry.slug} : {why}")
 
 
-def _wrong(path: Path, slug: str, why: str) -> DataError:
-    return DataError(
-        tr(f"{path.name}, entry {slug}: {why}", f"{path.name}, fiche {slug} : {why}"),
-        tr("mend the catalogue file", "corrigez le fichier du catalogue"),
-    )
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    text = read_text(path)
-    try:
-        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise DataError(
-            tr(f"{path.name} is not valid YAML: {error}", f"{path.name} n'est pas du YAML valide : {error}"),
-            tr("mend the file there", "corrigez le fichier à cet endroit"),
-        ) from error
-    if not isinstance(content, dict):
-        raise DataError(
-            tr(f"{path.name} is not a mapping", f"{path.name} n'est pas un dictionnaire"),
-            tr("give it the keys crop, healthy and diseases", "donnez-lui les clés crop, healthy et diseases"),
-        )
-    return content
+def _some(problems: list[str]) -> str:
+    shown = "\n       ".join(problems[:_SHOWN_PROBLEMS])
+    more = len(problems) - _SHOWN_PROBLEMS
+    return shown + (tr(f"\n       and {more} more", f"\n       et {more} de plus") if more > 0 else "")

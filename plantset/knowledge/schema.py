@@ -17,11 +17,19 @@ Kind = Literal[
     "nematode",
     "insect",
     "mite",
+    "mollusc",
+    "vertebrate",
+    "parasitic-plant",
+    "viroid",
     "deficiency",
     "abiotic",
     "complex",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+Organ = Literal["leaf", "stem", "root", "flower", "fruit", "grain", "tuber", "plant", "pest"]
+ORGANS: tuple[Organ, ...] = get_args(Organ)
+Measure = Literal["cultural", "biological", "chemical"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 ANY_CROP = "any"
 HEALTHY = "healthy"
 
@@ -48,18 +56,43 @@ class Crop:
 
 
 @dataclass(frozen=True, slots=True)
+class LookAlike:
+    """What an identity is confused with, and how to tell them apart; `disease_id` is "" where it is none of ours."""
+
+    disease_id: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LocalText:
     """What is said of a disease in one language, in short plain sentences.
 
     Attributes:
-        symptoms: colour, shape and place; the most telling sentence first.
-        management: what a grower can do.
-        confused_with: how to tell it from its look-alikes.
+        organs: what shows on each organ, leaf first; the most telling sentence of an organ first.
+        conditions: weather, soil, season and spread that favour it.
+        measures: what a grower can do.
+        look_alikes: how to tell it from what resembles it.
     """
 
-    symptoms: tuple[str, ...]
-    management: tuple[str, ...]
-    confused_with: tuple[str, ...]
+    organs: Mapping[Organ, tuple[str, ...]]
+    conditions: tuple[str, ...] = ()
+    measures: Mapping[Measure, tuple[str, ...]] = field(default_factory=dict)
+    look_alikes: tuple[LookAlike, ...] = ()
+
+    @property
+    def symptoms(self) -> tuple[str, ...]:
+        """Return the sentences of every organ, leaf first."""
+        return tuple(sentence for sentences in self.organs.values() for sentence in sentences)
+
+    @property
+    def management(self) -> tuple[str, ...]:
+        """Return every measure: cultural, then biological, then chemical."""
+        return tuple(sentence for measure in MEASURES for sentence in self.measures.get(measure, ()))
+
+    @property
+    def confused_with(self) -> tuple[str, ...]:
+        """Return how to tell it from all that resembles it."""
+        return tuple(sentence for look_alike in self.look_alikes for sentence in look_alike.sentences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +108,10 @@ class Disease:
         agents: scientific names of the cause, the accepted one first; a lone genus stands for all its species.
         kind: what the cause is.
         hosts: of an `any--…` identity, the crops that it holds for; empty means every crop.
-        text: language tag -> what is said of it.
+        text: language tag (BCP-47) -> what is said of it; French and English are always there.
+        eppo: codes of the EPPO Global Database.
+        sources: what was read for it: title, publisher, address.
+        unverified: the parts for which no source was read (`conditions`, `management.chemical`, …).
     """
 
     disease_id: str
@@ -87,6 +123,9 @@ class Disease:
     alone: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    eppo: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
 
     @property
     def agent(self) -> str:
