@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from plantset.clean.duplicates import confirm_pairs, near_pairs
+from plantset.clean.duplicates import confirm_pairs
+from plantset.clean.hamming import near_pairs
 
 _STEM_NUMBER = re.compile(r"^(?:real|orig|original|aug|augmented)_(\d+)(?:_\d+)?$")
 _ITSELF = re.compile(r"^(?:real|orig|original)_\d+$")
