@@ -86,6 +86,11 @@ class CleanConfig:
         en="when copies of one photo stand in two splits, move them to one: test wins over val over train",
         fr="quand des copies d'une photo sont dans deux partages, les réunir : test l'emporte sur val, puis train",
     )
+    keep_time: bool = option(
+        False,
+        en="keep the time of capture in the manifest (taken_at); by default nothing of EXIF is kept",
+        fr="garder l'heure de prise de vue dans le manifeste (taken_at) ; par défaut rien de l'EXIF n'est gardé",
+    )
     min_group_count: int = option(
         1,
         en="classes with fewer groups (different leaves) than this are left out and counted; 10 gives usable scores",

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from plantset.clean.checks import WORKING_SIZE_PX, CheckThresholds, find_issues
+from plantset.clean.cues import PhotoCues, colour_bytes
 from plantset.clean.duplicates import perceptual_hash, thumbnail
 from plantset.core.errors import DataError
 from plantset.core.language import tr
@@ -38,6 +39,9 @@ class PhotoFacts:
         phash: 16 hex digits.
         thumbnail: 16×16 grey levels.
         image_bytes: length of the written image: how a rerun sees that it is still whole.
+        taken_at: when the camera says it was taken (ISO 8601, no zone), for telling bursts of one leaf. The journal
+            keeps it, beside the output; the manifest gets it with `--keep-time` only.
+        cues: what a model could cheat with.
     """
 
     sha256: str
@@ -47,6 +51,8 @@ class PhotoFacts:
     issues: tuple[str, ...]
     thumbnail: bytes
     image_bytes: int
+    cues: PhotoCues
+    taken_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +85,10 @@ def measure(job: Job) -> Outcome:
     if min(width, height) < job.min_size:
         return Refusal("too-small", f"{width}x{height}, short side under {job.min_size}")
     wrong_suffix = has_wrong_suffix(job.source.name, data)
-    return _facts(job, photo, hashlib.sha256(data).hexdigest(), wrong_suffix=wrong_suffix)
+    return _facts(job, photo, data, wrong_suffix=wrong_suffix)
 
 
-def _facts(job: Job, photo: Photo, sha256: str, *, wrong_suffix: bool) -> PhotoFacts:
+def _facts(job: Job, photo: Photo, data: bytes, *, wrong_suffix: bool) -> PhotoFacts:
     grey = np.asarray(cv2.cvtColor(shrink(photo.pixels, WORKING_SIZE_PX), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     issues = {*find_issues(grey, photo.original_size, CheckThresholds()), *_NOTED_ISSUES.intersection(photo.notes)}
     if wrong_suffix:
@@ -91,13 +97,15 @@ def _facts(job: Job, photo: Photo, sha256: str, *, wrong_suffix: bool) -> PhotoF
     encoded = encode_jpeg(pixels)
     _write(job.image, encoded)
     return PhotoFacts(
-        sha256=sha256,
+        sha256=hashlib.sha256(data).hexdigest(),
         original_size=photo.original_size,
         size=(pixels.shape[1], pixels.shape[0]),
         phash=f"{perceptual_hash(grey):016x}",
         issues=tuple(sorted(issues)),
         thumbnail=thumbnail(grey),
         image_bytes=len(encoded),
+        cues=PhotoCues(colour_bytes(pixels), len(data)),
+        taken_at=photo.taken_at,
     )
 
 

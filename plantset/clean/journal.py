@@ -1,4 +1,8 @@
-"""What has been done already: one line a photo, appended while working, so that a killed run goes on where it was."""
+"""What has been done already: one line a photo, appended while working, so that a killed run goes on where it was.
+
+It holds the capture times that the manifest leaves out (grouping needs them): a file to keep beside the output, not to
+publish with it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from plantset.clean.cues import PhotoCues
 from plantset.clean.facts import Outcome, PhotoFacts, Refusal
 from plantset.core.files import write_json_lines
 
@@ -98,6 +103,8 @@ def _row(source_path: str, entry: Entry) -> dict[str, Any]:
         "issues": outcome.issues,
         "thumbnail": base64.b85encode(outcome.thumbnail).decode("ascii"),
         "image_bytes": outcome.image_bytes,
+        "colours": base64.b85encode(outcome.cues.colours).decode("ascii"),
+        "taken_at": outcome.taken_at,
     }
 
 
@@ -112,6 +119,8 @@ def _outcome(row: Mapping[str, Any]) -> Outcome:
         issues=tuple(row["issues"]),
         thumbnail=base64.b85decode(row["thumbnail"]),
         image_bytes=row["image_bytes"],
+        cues=PhotoCues(base64.b85decode(row["colours"]), row["bytes"]),
+        taken_at=row.get("taken_at"),
     )
 
 

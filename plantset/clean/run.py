@@ -46,7 +46,7 @@ from plantset.core.records import (
     write_rejected,
 )
 
-_METHOD = 1  # raise it when facts or images of the same photo change, so that no old journal is reused
+_METHOD = 2  # raise it when facts or images of the same photo change, so that no old journal is reused
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,10 @@ def clean(config: CleanConfig) -> CleanReport:
     members = [candidate.split_member() for candidate in selected.candidates]
     plan = SplitPlan(config.val_ratio, config.test_ratio, config.seed, config.fix_leaks)
     splits = assign_splits(members, plan)
-    records = [_record(item, split) for item, split in zip(selected.candidates, splits, strict=True)]
+    records = [
+        _record(item, split, keep_time=config.keep_time)
+        for item, split in zip(selected.candidates, splits, strict=True)
+    ]
     report = _report(config, selected, records, workshop.images_dir, reused=worked.reused)
     _write(config, records, selected.rejected, report)
     tidy(files, worked, {record.image_path for record in records}, workshop)
@@ -230,7 +233,7 @@ def _select(candidates: Sequence[Candidate], rejected: list[RejectedRecord], min
     return _Selected(common, everything, near_copy_pairs, len(leaks))
 
 
-def _record(candidate: Candidate, split: Split) -> CleanRecord:
+def _record(candidate: Candidate, split: Split, *, keep_time: bool) -> CleanRecord:
     facts = candidate.facts
     conflict = (LABEL_CONFLICT,) if candidate.in_conflict else ()
     return CleanRecord(
@@ -246,6 +249,7 @@ def _record(candidate: Candidate, split: Split) -> CleanRecord:
         issues=tuple(sorted({*facts.issues, *conflict})),
         style=candidate.file.style,
         source=candidate.file.source,
+        taken_at=facts.taken_at if keep_time else None,
     )
 
 

@@ -1,21 +1,21 @@
 """What a JPEG file says of itself, read from its markers without decoding a pixel.
 
-The decoder (`core.photo`) needs four facts that libjpeg-turbo doesn't give: how to turn the photo upright, which
-colours its numbers mean, whether every scan has arrived, and where the picture ends.
+The decoder (`core.photo`) needs facts that libjpeg-turbo doesn't give: how to turn the photo upright, which colours
+its numbers mean, whether every scan has arrived, where the picture ends, and when it was taken.
 """
 
 from __future__ import annotations
 
 import re
-import struct
 from dataclasses import dataclass, field
+
+from plantset.core.exif import ExifFacts, read_exif
 
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # inside a scan FF 00 is data and FF D0-D7 are restart marks
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _EOI, _SOS, _APP1, _APP2, _APP14 = 0xD9, 0xDA, 0xE1, 0xE2, 0xEE
 _EXIF_HEADER, _ICC_HEADER = b"Exif\x00\x00", b"ICC_PROFILE\x00"
-_ORIENTATION_TAG, _SHORT = 0x0112, 3
 _COEFFICIENTS = 64
 
 
@@ -24,7 +24,7 @@ class JpegStructure:
     """The facts of one JPEG.
 
     Attributes:
-        orientation: the EXIF orientation, 1..8; 1 when absent or senseless.
+        exif: orientation and capture time.
         icc_profile: the embedded colour profile, or None.
         inverted_cmyk: Adobe's marker is present: 255 means no ink.
         scans_complete: every coefficient of every component has been sent at full precision. False for a progressive
@@ -32,7 +32,7 @@ class JpegStructure:
         end: offset just after the end marker, None when there is none.
     """
 
-    orientation: int
+    exif: ExifFacts
     icc_profile: bytes | None
     inverted_cmyk: bool
     scans_complete: bool
@@ -41,7 +41,7 @@ class JpegStructure:
 
 @dataclass(slots=True)
 class _Facts:
-    orientation: int = 1
+    exif: ExifFacts = field(default_factory=ExifFacts)
     icc_chunks: dict[int, bytes] = field(default_factory=dict)
     inverted_cmyk: bool = False
     progressive: bool = False
@@ -66,26 +66,7 @@ def read_structure(data: bytes) -> JpegStructure:
         _read_segment(facts, marker, data[position + 2 : position + length])
         position += length
     icc = b"".join(facts.icc_chunks[number] for number in sorted(facts.icc_chunks))
-    return JpegStructure(facts.orientation, icc or None, facts.inverted_cmyk, _is_complete(facts), end)
-
-
-def exif_orientation(tiff: bytes) -> int:
-    """Return the orientation that an EXIF block (from its TIFF header on) gives, 1 when it gives none in 1..8."""
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
-    if order is None or len(tiff) < 8:
-        return 1
-    start = struct.unpack(f"{order}I", tiff[4:8])[0]
-    count_bytes = tiff[start : start + 2]
-    if len(count_bytes) < 2:
-        return 1
-    for index in range(struct.unpack(f"{order}H", count_bytes)[0]):
-        entry = tiff[start + 2 + 12 * index : start + 14 + 12 * index]
-        if len(entry) < 12:
-            return 1
-        tag, kind, _, value = struct.unpack(f"{order}HHIH", entry[:10])
-        if tag == _ORIENTATION_TAG:
-            return value if kind == _SHORT and 1 <= value <= 8 else 1
-    return 1
+    return JpegStructure(facts.exif, icc or None, facts.inverted_cmyk, _is_complete(facts), end)
 
 
 def _read_segment(facts: _Facts, marker: int, body: bytes) -> None:
@@ -96,7 +77,7 @@ def _read_segment(facts: _Facts, marker: int, body: bytes) -> None:
     elif marker == _SOS:
         _read_scan(facts, body)
     elif marker == _APP1 and body.startswith(_EXIF_HEADER):
-        facts.orientation = exif_orientation(body[len(_EXIF_HEADER) :])
+        facts.exif = read_exif(body[len(_EXIF_HEADER) :])
     elif marker == _APP2 and body.startswith(_ICC_HEADER) and len(body) > len(_ICC_HEADER) + 2:
         facts.icc_chunks[body[len(_ICC_HEADER)]] = body[len(_ICC_HEADER) + 2 :]
     elif marker == _APP14 and body.startswith(b"Adobe"):

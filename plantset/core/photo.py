@@ -11,7 +11,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -34,6 +34,7 @@ from PIL import (
 )
 
 from plantset.core.errors import DataError
+from plantset.core.exif import DATE_TIME_ORIGINAL, EXIF_IFD, ORIENTATION, ExifFacts, iso_time
 from plantset.core.jpeg import JpegStructure, read_structure
 from plantset.core.language import tr
 
@@ -85,11 +86,14 @@ class Photo:
         original_size: (width, height) in pixels, upright, before any shrinking.
         notes: what was unusual and was dealt with, sorted: "cmyk", "end-marker-repaired", "extension-mismatch",
             "icc", "icc-unreadable", "sixteen-bit", "trailing-data", "transparency".
+        taken_at: the camera's own time, ISO 8601 without a zone, None when EXIF doesn't say. It stays in memory unless
+            the caller writes it.
     """
 
     pixels: Pixels
     original_size: tuple[int, int]
     notes: tuple[str, ...] = ()
+    taken_at: str | None = None
 
 
 class PhotoError(DataError):
@@ -199,7 +203,7 @@ def _decode(data: bytes, name: str, longer_side_px: int | None, notes: tuple[str
         if kind == "jpeg"
         else _decode_with_pillow(data, kind, name, longer_side_px)
     )
-    return Photo(photo.pixels, photo.original_size, tuple(sorted({*photo.notes, *notes})))
+    return replace(photo, notes=tuple(sorted({*photo.notes, *notes})))
 
 
 def _why_no_image(data: bytes) -> str:
@@ -233,8 +237,7 @@ def _decode_jpeg(data: bytes, name: str, longer_side_px: int | None) -> Photo:
         pixels = shrink(pixels, longer_side_px)
     if structure.icc_profile and "cmyk" not in notes:
         pixels = _to_srgb(pixels, structure.icc_profile, notes)
-    size = stored_size[::-1] if structure.orientation >= 5 else stored_size
-    return Photo(_upright(pixels, structure.orientation), size, tuple(notes))
+    return _photo(pixels, stored_size, structure.exif, notes)
 
 
 def _decode_strictly(
@@ -274,17 +277,25 @@ def _decode_with_pillow(data: bytes, kind: str, name: str, longer_side_px: int |
             _check_pixels(image.size, name)
             image.load()
             pixels = _to_rgb(image, name, notes)
-            orientation = image.getexif().get(0x0112, 1)
+            exif = _pillow_exif(image)
     except Image.DecompressionBombError as error:
         raise PhotoError("too-many-pixels", str(error).split(",")[0], name) from error
     except _PILLOW_DAMAGE as error:
         reason = "truncated" if "truncated" in str(error) else "corrupt"
         raise PhotoError(reason, str(error).split("\n")[0][:200], name) from error
-    height, width = pixels.shape[:2]
-    size = (height, width) if orientation in (5, 6, 7, 8) else (width, height)
+    stored_size = (pixels.shape[1], pixels.shape[0])
     if longer_side_px is not None:
         pixels = shrink(pixels, longer_side_px)
-    return Photo(_upright(pixels, orientation), size, tuple(notes))
+    return _photo(pixels, stored_size, exif, notes)
+
+
+def _pillow_exif(image: Any) -> ExifFacts:
+    tags = image.getexif()
+    orientation = tags.get(ORIENTATION)
+    time = tags.get_ifd(EXIF_IFD).get(DATE_TIME_ORIGINAL)
+    return ExifFacts(
+        orientation if orientation in range(1, 9) else 1, iso_time(time) if isinstance(time, str) else None
+    )
 
 
 def _check_png(data: bytes, name: str) -> None:
@@ -326,6 +337,11 @@ def _to_rgb(image: Any, name: str, notes: set[str]) -> Pixels:
 
 
 # ---- shared ---------------------------------------------------------------------------------------------------------
+
+
+def _photo(pixels: Pixels, stored_size: tuple[int, int], exif: ExifFacts, notes: set[str]) -> Photo:
+    size = stored_size[::-1] if exif.orientation >= 5 else stored_size
+    return Photo(_upright(pixels, exif.orientation), size, tuple(notes), exif.taken_at)
 
 
 def _check_pixels(size: tuple[int, int], name: str) -> None:

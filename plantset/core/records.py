@@ -41,6 +41,7 @@ class CleanRecord:
         issues: names of the checks that the photo failed but survived, sorted.
         style: "lab", "field" or whatever the user's table says; absent when unknown.
         source: the collection the photo comes from, when the user's table says it.
+        taken_at: when the camera says the photo was taken, ISO 8601 without a zone; only with `--keep-time`.
     """
 
     image_path: str
@@ -55,6 +56,7 @@ class CleanRecord:
     issues: tuple[str, ...] = ()
     style: str | None = None
     source: str | None = None
+    taken_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Record:
     issues: tuple[str, ...] = ()
     style: str | None = None
     source: str | None = None
+    taken_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,6 +197,7 @@ def _record(clean: CleanRecord, known: _Class, config: MapConfig) -> Record:
         issues=clean.issues,
         style=clean.style,
         source=clean.source,
+        taken_at=clean.taken_at,
     )
 
 

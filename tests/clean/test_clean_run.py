@@ -589,3 +589,53 @@ def test_rejecting_files_is_no_failure(report: CleanReport) -> None:
 
 def test_the_sidecar_exists(report: CleanReport) -> None:
     assert meta_path(report.manifest).exists()
+
+
+def write_dated_photo(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Write a photo as a phone does: with its time and its place."""
+    exif = Image.Exif()
+    exif[0x8769] = {0x9003: "2024:05:03 14:05:09"}
+    exif[0x8825] = {1: "N"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, "JPEG", quality=90, exif=exif)
+
+
+def test_the_time_of_capture_is_left_out_of_the_manifest(
+    config: CleanConfig, photos: Path, make_pixels: MakePixels
+) -> None:
+    write_dated_photo(photos / "rust" / "1.jpg", make_pixels(1))
+
+    clean(config)
+
+    assert records_of(config)["rust/1.jpg"].taken_at is None
+
+
+def test_the_time_of_capture_is_kept_when_asked(config: CleanConfig, photos: Path, make_pixels: MakePixels) -> None:
+    write_dated_photo(photos / "rust" / "1.jpg", make_pixels(1))
+
+    clean(replace(config, keep_time=True))
+
+    assert records_of(config)["rust/1.jpg"].taken_at == "2024-05-03T14:05:09"
+
+
+def test_asking_for_the_time_later_needs_no_second_measuring(
+    config: CleanConfig, photos: Path, make_pixels: MakePixels
+) -> None:
+    write_dated_photo(photos / "rust" / "1.jpg", make_pixels(1))
+    clean(config)
+
+    report = clean(replace(config, keep_time=True))
+
+    assert report.reused == 1
+    assert records_of(config)["rust/1.jpg"].taken_at == "2024-05-03T14:05:09"
+
+
+def test_an_image_carries_no_exif_of_its_source(config: CleanConfig, photos: Path, make_pixels: MakePixels) -> None:
+    write_dated_photo(photos / "rust" / "1.jpg", make_pixels(1))
+    assert len(Image.open(photos / "rust" / "1.jpg").getexif().get_ifd(0x8825)) == 1
+
+    report = clean(config)
+
+    with Image.open(report.images_dir / "rust" / "1.jpg.jpg") as image:
+        assert dict(image.getexif()) == {}
+        assert "exif" not in image.info

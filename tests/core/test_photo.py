@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 from plantset.core import photo as photo_module
-from plantset.core.jpeg import exif_orientation, read_structure
+from plantset.core.jpeg import read_structure
 from plantset.core.photo import PhotoError, decode_photo, encode_jpeg, shrink, sniff_format
 
 
@@ -82,13 +82,6 @@ def test_pixels_are_contiguous_after_turning() -> None:
     exif[0x0112] = 8
 
     assert decode_photo(jpeg(exif=exif)).pixels.flags.c_contiguous
-
-
-@pytest.mark.parametrize(
-    "tiff", [b"", b"II*\x00", b"XX*\x00\x08\x00\x00\x00", b"II*\x00\xff\xff\xff\x7f", b"MM\x00*" * 9]
-)
-def test_a_senseless_exif_block_means_upright(tiff: bytes) -> None:
-    assert exif_orientation(tiff) == 1
 
 
 def test_shrinking_never_enlarges() -> None:
