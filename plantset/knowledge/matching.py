@@ -8,19 +8,24 @@ agree. What is refused carries its nearest candidates for a person to judge.
 
 from __future__ import annotations
 
-import math
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
 
-from rapidfuzz import fuzz, process
-from rapidfuzz.distance import OSA
-
+from plantset.knowledge.agents import agent_tokens
+from plantset.knowledge.candidates import CandidateIndex
 from plantset.knowledge.name_index import NameIndex
-from plantset.knowledge.names import FILLER_WORDS, HEALTHY_WORDS, split_parentheses, split_parts, tokenise, word_set
-from plantset.knowledge.schema import ANY_CROP, Catalogue
+from plantset.knowledge.names import (
+    FILLER_WORDS,
+    HEALTHY_WORDS,
+    says_sick,
+    split_parentheses,
+    split_parts,
+    tokenise,
+    word_set,
+)
+from plantset.knowledge.schema import ANY_CROP, HEALTHY, Catalogue
+from plantset.knowledge.spelling import Speller
 
 # Words that head many names: beside an agent's scientific name they add nothing and contradict nothing.
 _HEAD_WORDS = word_set(
@@ -29,11 +34,11 @@ _HEAD_WORDS = word_set(
 _NO_CROP_WORDS = word_set("ambiguous unknown unspecified other various any divers autre inconnu")
 # What follows names the insect that carries the agent, not the agent.
 _CARRIER = re.compile(r"\b(?:transmi|vecteur|vector|v[ée]hicul|carried|spread|propag)", re.IGNORECASE)
-_MAX_SPELLINGS = 8
-_MIN_MENDED_LENGTH = 5
+_OMITTED_WORDS = word_set("virus")  # what people leave off a name; "yellow leaf" is no "yellow leaf curl"
+_INITIALS = re.compile(r"[a-z]{3,5}")
+_MAX_SYMBOL_LENGTH = 2  # "Cu" at the end of a cut name is a piece of a word, though it is known as a symbol
 _MIN_TRUNCATED_RATIO = 0.6
 _MIN_TRUNCATED_LENGTH = 8  # without a crop; shorter starts fit too much
-_MAX_CANDIDATES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,8 @@ class LabelMatch:
 
     Attributes:
         disease_id: the identity, or None where the label was refused.
-        how: the rule that found it ("exact", "symbol", "agent", "typo", "truncated"), or why it was refused
+        how: the rule that found it ("exact", "symbol", "agent", "typo", "truncated",
+            "abbreviation"), or why it was refused
             ("ambiguous", "no-crop", "crop-mismatch", "agent-conflict", "healthy-without-crop", "unknown").
         score: certainty in 0..1; 0 for a refusal.
         candidates: (identity, likeness in 0..1), nearest first; empty when found.
@@ -80,9 +86,8 @@ class Matcher:
         self._catalogue = catalogue
         self._index = NameIndex(catalogue)
         self._known: dict[tuple[str, str | None], LabelMatch] = {}
-        self._mended: dict[str, tuple[tuple[str, int], ...]] = {}
-        self._words = sorted(word for word in self._index.vocabulary if len(word) >= _MIN_MENDED_LENGTH - 1)
-        self._names_by_word = self._index_names_by_word()
+        self._speller = Speller(self._index.vocabulary)
+        self._candidates = CandidateIndex(catalogue)
 
     def find_crop(self, name: str) -> str | None:
         """Return the one crop that the name means ("Corn_(maize)", "pepper_bell", "caféier"), or None."""
@@ -107,14 +112,14 @@ class Matcher:
         An agent that belongs to another disease than the name makes the entry's identity uncertain: refused.
         """
         by_name = self.match(name, crop_id)
-        agent_words = tokenise(_CARRIER.split(agent)[0])
+        agent_words = tokenise(self._index.agents.plain(_CARRIER.split(agent)[0]))
         if by_name.disease_id is not None:
             if self._agent_agrees(by_name.disease_id, agent_words):
                 return by_name
             return LabelMatch(
                 name, None, "agent-conflict", 0.0, ((by_name.disease_id, by_name.score),), by_name.crop_id
             )
-        ids = {found for _, group in self._index.agents_in(agent_words) for found in group}
+        ids = self._index.agents.identities(agent_words, by_name.crop_id is not None)
         found = self._by_agent(ids, by_name.crop_id)
         if found and (by_name.crop_id or found.startswith(ANY_CROP)) and by_name.how != "crop-mismatch":
             return LabelMatch(name, found, "agent", 0.9, (), by_name.crop_id)
@@ -124,8 +129,9 @@ class Matcher:
         symbol = self._catalogue.symbols.get(label.strip())
         if symbol:
             return LabelMatch(label, symbol, "symbol", 0.9, (), context)
-        reading = self._read(label, context)
-        outside, inside = split_parentheses(label)
+        plain = self._index.agents.plain(label)
+        reading = self._read(plain, context)
+        outside, inside = split_parentheses(plain)
         agent_conflict = False
         found = self._find(reading)
         if found is None and inside:
@@ -135,10 +141,12 @@ class Matcher:
         if found is None and not agent_conflict:
             found = self._find_by_agent(reading, tokenise(outside))
         crop_id = self._crop(reading)
+        if found and found.disease_id.endswith(f"--{HEALTHY}") and says_sick(label):
+            found = None
         if found:
             return LabelMatch(label, found.disease_id, found.how, found.score, (), crop_id)
         why = "agent-conflict" if agent_conflict else self._why_refused(reading)
-        return LabelMatch(label, None, why, 0.0, self._candidates(reading, crop_id), crop_id)
+        return LabelMatch(label, None, why, 0.0, self._candidates.nearest(reading.everything, crop_id), crop_id)
 
     # How a label is read
 
@@ -168,7 +176,7 @@ class Matcher:
             found = self._settle(self._exact(tokens, reading), "exact", 1.0)
             if found:
                 return found
-        return self._find_mended(reading) or self._find_truncated(reading)
+        return self._find_mended(reading) or self._find_truncated(reading) or self._find_abbreviated(reading)
 
     def _exact(self, tokens: tuple[str, ...], reading: _Reading) -> set[str]:
         """Return the identities that bear this name, given the crops of the reading or those among the tokens."""
@@ -178,6 +186,8 @@ class Matcher:
                 ids |= self._named(crop_id, tokens) or self._named_after_crop(tokens, crop_id)
                 if not ids:
                     ids |= self._holding(self._index.alone(reading.everything), crop_id)
+                if not ids:
+                    ids |= self._holding(self._named_with_crop(crop_id, tokens), crop_id)
             return ids
         alone = self._index.alone(tokens)
         return alone or self._named_after_crop(tokens, None)
@@ -191,6 +201,11 @@ class Matcher:
                     if ids:
                         return ids
         return set()
+
+    def _named_with_crop(self, crop_id: str, tokens: tuple[str, ...]) -> set[str]:
+        """Read "mosaic virus" in a folder of cucumber: the cause is named after the crop."""
+        names = self._catalogue.crops[crop_id].name.values()
+        return set().union(*(self._index.alone((*tokenise(name), *tokens)) for name in names))
 
     def _named(self, crop_id: str, tokens: tuple[str, ...]) -> set[str]:
         return self._index.own(crop_id, tokens) or self._holding(self._index.own(ANY_CROP, tokens), crop_id)
@@ -208,7 +223,7 @@ class Matcher:
 
     def _find_mended(self, reading: _Reading) -> _Found | None:
         best: dict[str, int] = {}
-        for spelling, distance in self._spellings(reading.everything):
+        for spelling, distance in self._speller.spellings(reading.everything):
             mended = self._read(" ".join(spelling), None)
             crops = reading.crops or mended.crops
             body = spelling[len(reading.everything) - len(reading.body) :] if reading.crops else spelling
@@ -217,25 +232,6 @@ class Matcher:
                     best[disease_id] = min(distance, best.get(disease_id, distance))
         nearest = min(best.values(), default=0)
         return self._settle({found for found, far in best.items() if far == nearest}, "typo", 1.0 - 0.1 * nearest)
-
-    def _spellings(self, tokens: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
-        """Yield the tokens with each unknown word replaced by its nearest known words, and how far they are."""
-        choices = [self._neighbours(token) for token in tokens]
-        for combination in islice(product(*choices), _MAX_SPELLINGS):
-            distance = sum(far for _, far in combination)
-            if distance:
-                yield tuple(word for word, _ in combination), distance
-
-    def _neighbours(self, token: str) -> tuple[tuple[str, int], ...]:
-        if len(token) < _MIN_MENDED_LENGTH or token in self._index.vocabulary:
-            return ((token, 0),)
-        if token not in self._mended:
-            limit = 2 if len(token) >= 8 else 1
-            found = process.extract(token, self._words, scorer=OSA.distance, score_cutoff=limit, limit=_MAX_SPELLINGS)
-            near = [(word, int(far)) for word, far, _ in found if len(token) > 5 or word[0] == token[0]]
-            nearest = min((far for _, far in near), default=0)
-            self._mended[token] = tuple((word, far) for word, far in near if far == nearest) or ((token, 0),)
-        return self._mended[token]
 
     def _find_truncated(self, reading: _Reading) -> _Found | None:
         """Find a name that goes on where the label stops; the label must hold most of it and fit one identity."""
@@ -256,20 +252,35 @@ class Matcher:
         return _Found(disease_id, "truncated", round(ratio, 3)) if ratio >= _MIN_TRUNCATED_RATIO else None
 
     def _continues(self, tokens: tuple[str, ...], name: tuple[str, ...]) -> bool:
-        """Return whether `name` starts with the tokens, the last of which may be cut; a whole word is not a cut one."""
+        """Return whether `name` starts with the tokens, the last one cut, or lacks only what people leave off."""
         if not tokens or len(tokens) > len(name) or tokens == name or tokens[:-1] != name[: len(tokens) - 1]:
             return False
         last, whole = tokens[-1], name[len(tokens) - 1]
-        return last == whole or (whole.startswith(last) and last not in self._index.vocabulary)
+        if last == whole:
+            return set(name[len(tokens) :]) <= _OMITTED_WORDS
+        return whole.startswith(last) and (len(last) <= _MAX_SYMBOL_LENGTH or last not in self._index.vocabulary)
+
+    def _find_abbreviated(self, reading: _Reading) -> _Found | None:
+        """Find the one name of a crop with these initials ("maize GLS"); a word of any name is no abbreviation."""
+        if reading.crops:
+            readings = [(crop_id, reading.body) for crop_id in reading.crops]
+        else:
+            readings = list(self._index.crops_in(reading.body))
+        ids: set[str] = set()
+        for crop_id, tokens in readings:
+            if len(tokens) == 1 and _INITIALS.fullmatch(tokens[0]) and tokens[0] not in self._index.vocabulary:
+                own = self._index.abbreviated(crop_id, tokens[0])
+                ids |= own or self._holding(self._index.abbreviated(ANY_CROP, tokens[0]), crop_id)
+        return _Found(next(iter(ids)), "abbreviation", 0.85) if len(ids) == 1 else None
 
     # Agents
 
     def _find_by_agent(self, reading: _Reading, outside: tuple[str, ...]) -> _Found | None:
-        agents = self._index.agents_in(reading.everything)
+        agents = self._index.agents.find(reading.everything)
         if not agents:
             return None
-        ids = set().union(*(group for _, group in agents))
-        agent_words = {word for at, _ in agents for word in reading.everything[at : at + 2]}
+        ids = self._index.agents.identities(reading.everything, self._crop(reading) is not None)
+        agent_words = {word for name in agents for word in reading.everything[name.at : name.end]}
         crop_words = {word for crop_id, rest in self._index.crops_in(outside) for word in set(outside) - set(rest)}
         left = set(outside) - agent_words - crop_words - FILLER_WORDS - _HEAD_WORDS
         found = self._by_agent(ids, self._crop(reading))
@@ -280,6 +291,8 @@ class Matcher:
         if crop_id:
             own = {found for found in ids if self._catalogue.diseases[found].crop_id == crop_id}
             ids = own or self._holding(ids, crop_id)
+        # Of a mixed class and the disease itself ("leaf blight", northern leaf blight), an agent means the latter.
+        ids = {found for found in ids if self._catalogue.diseases[found].kind != "complex"} or ids
         shared = {found for found in ids if found.startswith(f"{ANY_CROP}--")}
         if len(ids) > 1 and len(shared) == 1:
             return next(iter(shared))
@@ -297,7 +310,7 @@ class Matcher:
             if not tokens:
                 continue
             same = self._find(self._read(text, crop_id))
-            if same or any(self._index.genus_species(token) is not None for token in tokens):
+            if same or any(self._index.agents.genus_species(token) is not None for token in tokens):
                 agrees = same is not None and same.disease_id.split("--")[1] == found.disease_id.split("--")[1]
                 if not agrees and (same or not self._agent_agrees(found.disease_id, tokens)):
                     return False
@@ -311,10 +324,10 @@ class Matcher:
     def _agent_agrees(self, disease_id: str, tokens: Sequence[str]) -> bool:
         """Return whether no scientific name among the tokens belongs to another disease."""
         disease = self._catalogue.diseases[disease_id]
-        agents = [tokenise(agent) for agent in disease.agents]
+        agents = [agent_tokens(agent) for agent in disease.agents]
         for at, token in enumerate(tokens):
             viral = disease.kind in ("virus", "complex") and token.endswith("virus")
-            if viral or self._index.genus_species(token) is None:
+            if viral or self._index.agents.genus_species(token) is None:
                 continue
             same_genus = [agent for agent in agents if agent[0] == token]
             species = tokens[at + 1] if at + 1 < len(tokens) else "spp"
@@ -325,7 +338,7 @@ class Matcher:
         """Return whether a species of the right genus may be meant: taxonomies differ, but not another's agent."""
         if species in ("sp", "spp") or any(len(agent) == 1 or agent[1] in ("spp", species) for agent in same_genus):
             return True
-        known = {found for _, group in self._index.agents_in((genus, species)) for found in group}
+        known = self._index.agents.identities((genus, species), crop_known=True)
         crop_id = self._catalogue.diseases[disease_id].crop_id
         if crop_id == ANY_CROP:
             return not known
@@ -344,35 +357,6 @@ class Matcher:
         if len(ids) > 1:
             return "ambiguous"
         return "no-crop" if ids else "unknown"
-
-    def _candidates(self, reading: _Reading, crop_id: str | None) -> tuple[tuple[str, float], ...]:
-        weights: dict[int, float] = defaultdict(float)
-        for token in set(reading.everything):
-            postings = self._names_by_word.get(token, [])
-            for position in postings:
-                weights[position] += 1.0 / math.log(2 + len(postings))
-        nearest = sorted(weights, key=lambda position: (-weights[position], position))[:60]
-        said = " ".join(reading.everything)
-        scores: dict[str, float] = {}
-        for position in nearest:
-            name, disease_id = self._all_names[position]
-            if crop_id is None or self._catalogue.diseases[disease_id].holds_for(crop_id):
-                score = round(fuzz.token_sort_ratio(said, name) / 100, 2)
-                scores[disease_id] = max(score, scores.get(disease_id, 0.0))
-        return tuple(sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:_MAX_CANDIDATES])
-
-    def _index_names_by_word(self) -> dict[str, list[int]]:
-        self._all_names: list[tuple[str, str]] = []
-        postings: dict[str, list[int]] = defaultdict(list)
-        for disease in self._catalogue.diseases.values():
-            crop = self._catalogue.crop_of(disease)
-            crop_words = tokenise(crop.name["en"]) if crop else ()
-            for name in dict.fromkeys((*disease.name.values(), *disease.also, *disease.alone)):
-                tokens = (*crop_words, *tokenise(name))
-                for token in set(tokens):
-                    postings[token].append(len(self._all_names))
-                self._all_names.append((" ".join(tokens), disease.disease_id))
-        return dict(postings)
 
 
 def _with_and_without_filler(tokens: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
 
+from plantset.knowledge.agents import AgentIndex
 from plantset.knowledge.names import FILLER_WORDS, HEALTHY_WORDS, bag_key, squashed_key, tokenise, word_set
 from plantset.knowledge.schema import ANY_CROP, Catalogue, Disease
 
@@ -14,8 +14,17 @@ _COMMON_WORDS = word_set(
     "foot fruit pod stem root shoot flower bud cob ear tuber bulb nut berry twig bark boll dry wet soft hard "
     "white green blue pink orange silver smut bunt ergot scald stripe stripes streaks ring rings unhealthy "
     "nonhealthy malsain collar stalk sheath kernel bean wheat barley rice oat pea beet yam taro okra lettuce fine "
-    "fire"
+    "fire bright light frost crust trust moth worm larva egg "
+    # other plants: a plant's name is never mended into another's
+    "alfalfa almond apricot asparagus avocado barley basil beetroot blackberry broccoli cabbage carrot cassia celery "
+    "chickpea chicory clove clover coconut cowpea cranberry currant date fennel fig finger garlic ginger gooseberry "
+    "guava hazelnut jasmine jute kiwi leek lemon lentil lime litchi lupin lychee mandarin maple melon mint mulberry "
+    "mustard olive papaya parsley parsnip pear pecan persimmon petunia pistachio plum pomegranate poplar quinoa radish "
+    "rapeseed rose rye sesame sorghum spinach sunflower tobacco tulip turmeric turnip vanilla walnut zucchini "
+    "abricotier ail avocatier carotte celeri chou cocotier goyavier laitue lentille melon navet niebe noyer olivier "
+    "palmier papayer persil poireau poirier pois prunier radis rosier sorgho tabac tournesol"
 )
+_MIN_INITIALS = 3
 
 
 class NameIndex:
@@ -31,8 +40,8 @@ class NameIndex:
         self._longest_crop_phrase = 1
         self._own: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         self._alone: dict[str, set[str]] = defaultdict(set)
-        self._agents: dict[tuple[str, str], set[str]] = defaultdict(set)
-        self._genera: dict[str, set[str]] = defaultdict(set)
+        self._initials: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        self.agents = AgentIndex()
         self.sequences: dict[str, list[tuple[tuple[str, ...], str]]] = defaultdict(list)
         self.vocabulary: set[str] = set(FILLER_WORDS | HEALTHY_WORDS | set(_COMMON_WORDS))
         for crop in catalogue.crops.values():
@@ -53,14 +62,9 @@ class NameIndex:
         """Return the identities of all crops that bear this name once their crop is known."""
         return set().union(*(self.own(crop_id, tokens) for crop_id in self._own))
 
-    def agents_in(self, tokens: Sequence[str]) -> list[tuple[int, set[str]]]:
-        """Return (position, identities) of each scientific name of two words among the tokens."""
-        pairs = pairwise(tokens)
-        return [(at, self._agents[pair]) for at, pair in enumerate(pairs) if pair in self._agents]
-
-    def genus_species(self, genus: str) -> set[str] | None:
-        """Return the known species of a genus of agents, None for a word that is no genus."""
-        return self._genera.get(genus)
+    def abbreviated(self, crop_id: str, initials: str) -> set[str]:
+        """Return the identities of that crop (or of `any`) with a name of these initials: GLS, gray leaf spot."""
+        return self._initials.get(crop_id, {}).get(initials, set())
 
     def crops_in(self, tokens: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield (crop, the tokens that are left) for each crop named among the tokens, longest names first."""
@@ -103,6 +107,7 @@ class NameIndex:
             tokens = tokenise(name)
             self.vocabulary.update(tokens)
             self.sequences[disease.crop_id].append((tokens, disease.disease_id))
+            self._add_initials(disease, tokens)
         known_alone = known_with_crop if disease.crop_id == ANY_CROP else disease.alone
         if disease.agent.endswith(" virus") and disease.kind == "virus":
             known_alone = (*known_alone, disease.agent)  # a virus is called by its name, not by genus and species
@@ -112,15 +117,15 @@ class NameIndex:
             self._add_agent(agent, disease.disease_id)
 
     def _add_agent(self, agent: str, disease_id: str) -> None:
-        tokens = tokenise(agent)
-        self.vocabulary.update(token for token in tokens if len(token) > 3)
-        if agent.endswith(" virus"):
-            return
-        if len(tokens) >= 2 and tokens[1] not in ("sp", "spp"):
-            self._agents[(tokens[0], tokens[1])].add(disease_id)
-            self._genera[tokens[0]].add(tokens[1])
-        elif tokens:
-            self._genera.setdefault(tokens[0], set())
+        self.vocabulary.update(token for token in tokenise(agent) if len(token) > 3)
+        self.agents.add(agent, disease_id)
+
+    def _add_initials(self, disease: Disease, tokens: Sequence[str]) -> None:
+        crop = self._catalogue.crop_of(disease)
+        crop_words = tokenise(crop.name["en"]) if crop else ()
+        for words in (tokens, (*crop_words, *tokens)):
+            if len(words) >= _MIN_INITIALS:
+                self._initials[disease.crop_id]["".join(word[0] for word in words)].add(disease.disease_id)
 
     @staticmethod
     def _add_name(index: dict[str, set[str]], name: str, disease_id: str) -> None:

@@ -28,6 +28,7 @@ KNOWN_TYPOS = {
     "huanglonbing": "huanglongbing",
     "longhuangbing": "huanglongbing",
     "mildiew": "mildew",
+    "mildue": "mildew",
     "mosiac": "mosaic",
     "phytoptora": "phytophthora",
     "phytophtora": "phytophthora",
@@ -53,8 +54,17 @@ _SPELLINGS = {
 _STOP_WORDS = word_set(
     "a an and au aux by chez dans de des du en et for in la le les of on or ou par sur the to un une with"
 )
-_NOISE_WORDS = word_set("disease diseased malady affected infected infecte atteint atteinte symptom symptome")
-FILLER_WORDS = word_set("leaf feuille foliar foliaire foliage feuillage plant plante crop culture")
+_SICK_WORDS = word_set("diseased affected infected sick infecte infectee atteint atteinte malade")
+# What folders of photo sets add to a name; it says nothing of the plant.
+_DATASET_WORDS = word_set(
+    "class classe dataset image img photo picture sample augmented augmentation aug original raw resized segmented "
+    "cropped copy copie folder dossier train test val roboflow kaggle plantvillage plantdoc"
+)
+_NOISE_WORDS = word_set("disease malady symptom symptome") | (_SICK_WORDS - {"malade", "sick"}) | _DATASET_WORDS
+_VERSION = re.compile(r"v\d+")
+FILLER_WORDS = word_set(
+    "leaf feuille foliar foliaire foliage feuillage plant plante crop culture fungus fungal champignon fongique"
+)
 HEALTHY_WORDS = word_set("healthy health sain saine normal normale")
 
 _PARTS = re.compile(r"\s*(?:\||_{2,}|\s{2,}|/|\\|:|;|>|\s[-–—]\s)\s*")
@@ -86,8 +96,15 @@ def tokenise(name: str) -> tuple[str, ...]:
     text = re.sub(r"\b[dl]'|'s\b", " ", text)
     words = [word for word in re.findall(r"[a-z0-9]+", text) if not word.isdigit()]
     tokens = [_token(word) for word in words if word not in _STOP_WORDS]
-    meaningful = tuple(token for token in tokens if token not in _NOISE_WORDS)
+    meaningful = tuple(token for token in tokens if token not in _NOISE_WORDS and not _VERSION.fullmatch(token))
     return meaningful or tuple(tokens)
+
+
+def says_sick(label: str) -> bool:
+    """Return whether a label speaks of sick plants without a disease's name: "healthy and infected" is not healthy."""
+    text = unicodedata.normalize("NFKD", label)
+    letters = "".join(character for character in text if not unicodedata.combining(character)).casefold()
+    return any(_singular(word) in _SICK_WORDS for word in re.findall(r"[a-z]+", letters))
 
 
 def bag_key(tokens: Sequence[str]) -> str:
