@@ -59,6 +59,13 @@ VERBS: dict[str, Verb] = {
         "give every photo its disease and its texts",
         "donner à chaque photo sa maladie et ses textes",
     ),
+    "catalogue": Verb(
+        "plantset.knowledge.config:CatalogueConfig",
+        "plantset.knowledge.catalogue_command:catalogue",
+        "show, search, check or export what is known of diseases",
+        "montrer, chercher, vérifier ou exporter ce qu'on sait des maladies",
+        positional="request",
+    ),
     "train": Verb(
         "plantset.training.config:TrainConfig",
         "plantset.training.run:train",
@@ -100,7 +107,7 @@ VERBS: dict[str, Verb] = {
 WANTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("See it work", "Voir comment ça marche", ("demo", "demo-data")),
     ("Do it all at once", "Tout faire d'un coup", ("run",)),
-    ("Prepare the data", "Préparer les données", ("clean", "map")),
+    ("Prepare the data", "Préparer les données", ("clean", "map", "catalogue")),
     ("Train", "Entraîner", ("train", "scale-tpu")),
     ("Judge and use", "Juger et utiliser", ("evaluate", "infer")),
 )

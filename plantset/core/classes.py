@@ -56,7 +56,9 @@ def class_infos(records: Iterable[Record]) -> tuple[ClassInfo, ...]:
 def class_info_from_json(row: Mapping[str, Any]) -> ClassInfo:
     """Restore what `dataclasses.asdict` gave, after a round trip through JSON."""
     texts = {
-        language: Texts(text["description"], tuple(text["symptoms"]), tuple(text["management"]))
+        language: Texts(
+            text["description"], **{part: tuple(said) for part, said in text.items() if part != "description"}
+        )
         for language, text in row["texts"].items()
     }
     known = {spec.name: row[spec.name] for spec in dataclasses.fields(ClassInfo)}

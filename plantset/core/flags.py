@@ -94,7 +94,8 @@ def split_arguments(
     while words:
         word = words.pop(0)
         if not word.startswith("--"):
-            flag, values = _positional_flag(flags, positional, given, word), (word,)
+            flag = _positional_flag(flags, positional, given, word)
+            values = (word, *_take_values(flag, words)) if flag.many else (word,)
         else:
             name, equals, inline = _undashed(word).partition("=")
             if name not in by_name:

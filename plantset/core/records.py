@@ -70,11 +70,20 @@ class RejectedRecord:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """What is said of a disease in one language; any part may be empty."""
+    """What is said of a disease in one language; any part may be empty.
+
+    Attributes:
+        organs: the organ of each symptom sentence, as many as symptoms; empty where unknown.
+        conditions: what favours the disease.
+        confused_with: how to tell it from what resembles it.
+    """
 
     description: str = ""
     symptoms: tuple[str, ...] = ()
     management: tuple[str, ...] = ()
+    organs: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+    confused_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +357,9 @@ def _convert_texts(value: Any) -> Texts:
         description=_convert("str", value.get("description", "")),
         symptoms=_convert("tuple[str, ...]", value.get("symptoms", [])),
         management=_convert("tuple[str, ...]", value.get("management", [])),
+        organs=_convert("tuple[str, ...]", value.get("organs", [])),
+        conditions=_convert("tuple[str, ...]", value.get("conditions", [])),
+        confused_with=_convert("tuple[str, ...]", value.get("confused_with", [])),
     )
 
 

@@ -50,6 +50,8 @@ class Card:
     symptoms: tuple[str, ...]
     management: tuple[str, ...]
     source: dict[str, str]
+    conditions: tuple[str, ...] = ()
+    confused_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +217,15 @@ def make_card(info: ClassInfo, language: str) -> Card | None:
     for found in (language, "fr", "en"):
         texts = info.texts.get(found)
         if texts is not None and (texts.description or texts.symptoms):
-            return Card(found, texts.description, texts.symptoms, texts.management, dict(info.text_source))
+            return Card(
+                language=found,
+                description=texts.description,
+                symptoms=texts.symptoms,
+                management=texts.management,
+                source=dict(info.text_source),
+                conditions=texts.conditions,
+                confused_with=texts.confused_with,
+            )
     return None
 
 

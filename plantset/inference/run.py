@@ -210,6 +210,8 @@ def _card_lines(prediction: Prediction) -> list[str]:
     sources = ", ".join(sorted(set(card.source.values()))) or tr("catalogue", "catalogue")
     lines = [tr(f"  card ({sources}):", f"  fiche ({sources}) :")]
     lines += [tr("    check: ", "    à vérifier : ") + sentence for sentence in card.symptoms]
+    lines += [tr("    favoured by: ", "    favorisé par : ") + sentence for sentence in card.conditions]
+    lines += [tr("    look-alike: ", "    ressemble à : ") + sentence for sentence in card.confused_with]
     lines += [tr("    do: ", "    à faire : ") + sentence for sentence in card.management]
     return lines
 

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from plantset.core.language import Language
 from plantset.core.records import Record
 from plantset.knowledge.catalogue import load_catalogue
-from plantset.knowledge.render import Sheet, variants
+from plantset.knowledge.render import Sheet, telling, variants
+
+
+@dataclass(frozen=True, slots=True)
+class BankText:
+    """One text of a class; `text_id` is the class and the text's place: `tomato--late-blight#0`."""
+
+    text_id: str
+    class_id: str
+    text: str
+
+
+def bank_texts(records: Iterable[Record], language: Language) -> tuple[BankText, ...]:
+    """Return every text of every class with its id, sorted by class; see `class_texts`."""
+    return tuple(
+        BankText(f"{class_id}#{place}", class_id, text)
+        for class_id, texts in class_texts(records, language).items()
+        for place, text in enumerate(texts)
+    )
 
 
 def class_texts(records: Iterable[Record], language: Language) -> Mapping[str, tuple[str, ...]]:
@@ -31,7 +49,11 @@ def _texts(record: Record, language: Language) -> tuple[str, ...]:
     if said is None:
         return (record.text,) if record.text and record.language == language else ()
     sheet = _sheet(record, language)
-    worded = variants(replace(sheet, symptoms=said.symptoms, management=said.management), language) if sheet else ()
+    worded = (
+        variants(replace(sheet, symptoms=telling(said.symptoms, said.organs), management=said.management), language)
+        if sheet
+        else ()
+    )
     return tuple(dict.fromkeys(text for text in (*own, *worded) if text))
 
 

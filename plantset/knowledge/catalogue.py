@@ -1,7 +1,4 @@
-"""Load the catalogue: the built-in files, alone or with the user's own laid over them.
-
-A text is looked for in the language that is asked for, then in French, then in English (`LANGUAGE_CHAIN`).
-"""
+"""Load the catalogue: the built-in files, alone or with the user's own laid over them."""
 
 from __future__ import annotations
 
@@ -43,6 +40,11 @@ def read_catalogue(folder: Path) -> Catalogue:
         DataError: a file is not YAML, or an entry is wrong; file and entry named.
     """
     return build_catalogue(read_raw(catalogue_paths([folder])))
+
+
+def chosen_catalogue(folder: Path | None, *, override: bool = False) -> Catalogue:
+    """Return the built-in catalogue, extended by the user's folder where there is one; see `extended_catalogue`."""
+    return load_catalogue() if folder is None else extended_catalogue([folder], override=override)
 
 
 def extended_catalogue(places: Iterable[Path], *, override: bool = False) -> Catalogue:

@@ -211,7 +211,7 @@ def _organs(reader: _Reader, value: Any, strict: bool) -> dict[Organ, _Sentences
             )
     organs = [organ for organ in said if organ in ORGANS]
     organs.sort(key=lambda organ: organ != "leaf")
-    return {cast("Organ", organ): reader.sentences(said[organ], f"symptoms.{organ}") for organ in organs}
+    return {organ: reader.sentences(said[organ], f"symptoms.{organ}") for organ in organs}
 
 
 def _measures(reader: _Reader, value: Any, kind: str, strict: bool) -> dict[Measure, _Sentences]:

@@ -1,10 +1,9 @@
-"""The settings of `plantset map`."""
+"""The settings of `plantset map` and `plantset catalogue`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from plantset.core.options import option
 
@@ -30,10 +29,12 @@ class MapConfig:
         en="where to write the manifest with texts",
         fr="où écrire le manifeste avec les textes",
     )
-    language: Literal["fr", "en"] = option(
+    language: str = option(
         "fr",
-        en="language of the texts that a model learns to write; change it for an English model",
-        fr="langue des textes qu'un modèle apprend à écrire ; à changer pour un modèle anglais",
+        en="language of the texts that a model learns to write: fr, en, or another that your texts have; where a class "
+        "has none in it, French is used, else English, and the record says so",
+        fr="langue des textes qu'un modèle apprend à écrire : fr, en ou une autre de vos textes ; si une classe n'en a "
+        "pas, le français sert, sinon l'anglais, et l'enregistrement le dit",
     )
     crop: str | None = option(
         None,
@@ -59,4 +60,52 @@ class MapConfig:
         None,
         en='one text per photo instead of per class: a JSONL of {"source_path", "texts": {"fr", "en"}}',
         fr='un texte par photo au lieu d\'un par classe : un JSONL de {"source_path", "texts": {"fr", "en"}}',
+    )
+    catalogue: Path | None = option(
+        None,
+        en="a folder of your own catalogue files (CROP.yaml, as the built-in ones), laid over the built-in catalogue",
+        fr="un dossier de vos propres fichiers de catalogue (CULTURE.yaml, comme les fichiers fournis), "
+        "ajoutés au catalogue intégré",
+    )
+    catalogue_override: bool = option(
+        False,
+        en="where your catalogue and the built-in one differ, yours is right; otherwise that is an error",
+        fr="là où votre catalogue et celui fourni diffèrent, le vôtre l'emporte ; sinon c'est une erreur",
+    )
+    note_crop: bool = option(
+        False,
+        en="let notes name the crop (never the disease); without it crop names are masked too",
+        fr="laisser les notes nommer la culture (jamais la maladie) ; sans cela, elle est masquée aussi",
+    )
+
+
+@dataclass(frozen=True)
+class CatalogueConfig:
+    """Show, search, check or export the catalogue."""
+
+    request: tuple[str, ...] = option(
+        (),
+        en="show ID…, search WORDS…, check [FILES or FOLDERS], or export [CROPS]",
+        fr="show IDENTIFIANT…, search MOTS…, check [FICHIERS ou DOSSIERS] ou export [CULTURES]",
+    )
+    language: str | None = option(
+        None,
+        en="of a sheet: fr, en or another that your catalogue has; that of messages unless given",
+        fr="langue d'une fiche : fr, en ou une autre de votre catalogue ; à défaut, celle des messages",
+    )
+    output_file: Path = option(
+        Path("catalogue.csv"),
+        en="where export writes: .csv, .json or .yaml",
+        fr="où export écrit : .csv, .json ou .yaml",
+    )
+    catalogue: Path | None = option(
+        None,
+        en="a folder of your own catalogue files (CROP.yaml, as the built-in ones), laid over the built-in catalogue",
+        fr="un dossier de vos propres fichiers de catalogue (CULTURE.yaml, comme les fichiers fournis), "
+        "ajoutés au catalogue intégré",
+    )
+    catalogue_override: bool = option(
+        False,
+        en="where your catalogue and the built-in one differ, yours is right; otherwise that is an error",
+        fr="là où votre catalogue et celui fourni diffèrent, le vôtre l'emporte ; sinon c'est une erreur",
     )

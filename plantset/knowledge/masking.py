@@ -63,6 +63,13 @@ def mask_terms(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(terms, key=lambda term: (-len(term), term)))
 
 
+def without_crop_names(terms: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the terms that are no name of a crop: for notes that may say the crop, never the disease."""
+    names = [name for crop in catalogue.crops.values() for name in (*crop.name.values(), *crop.also, crop.scientific)]
+    crop_terms = {fold(term) for term in mask_terms(names)}
+    return tuple(term for term in terms if fold(term) not in crop_terms)
+
+
 def mask_note(note: str, mask_terms: Sequence[str]) -> tuple[str, bool]:
     """Replace each of the terms in the note by `[...]`, whatever their case, accents, plural or small misspelling.
 

@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import random
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
-from plantset.core.records import Record
+from plantset.core.records import Record, Texts
+from plantset.knowledge.catalogue import load_catalogue
 from plantset.knowledge.masking import MASK, mask_note
 from plantset.knowledge.observations import Observation, load_lexicon, observe
+from plantset.knowledge.render import crop_with_article_fr
 
 __all__ = ["MASK", "grower_notes", "mask_note"]
 
 NoteLanguage = Literal["fr", "en"]
+# What a photo of a sick plant mostly shows; the other organs are noted less often.
+_LEAF_PROB = 0.8
+_ON_LEAVES = ("", "leaf", "plant", "pest")
+_CROP_PROB = 0.4
 _SECOND_PROB = 0.35
 _COLOUR_PROB = 0.6
 _PLACE_PROB = 0.4
@@ -37,15 +44,45 @@ def grower_notes(record: Record, *, language: NoteLanguage, count: int, seed: in
         seed: with the record it decides the notes entirely.
     """
     said = record.texts.get(language)
-    seen = observe(said.symptoms) if said else ()
+    seen = _seen_by_organ(said) if said else {}
     if not seen:
         return ()
+    crop = _sayable_crop(record, language)
     generator = random.Random(f"{seed}|{language}|{record.class_id}|{record.image_path}")
-    notes = (_note(seen, language, generator) for _ in range(count))
+    notes = (_note(_one_organ(seen, generator), language, generator, crop) for _ in range(count))
     return tuple(mask_note(note, record.mask_terms)[0] for note in notes)
 
 
-def _note(seen: Sequence[Observation], language: NoteLanguage, generator: random.Random) -> str:
+def _seen_by_organ(said: Texts) -> dict[str, tuple[Observation, ...]]:
+    """Return organ -> what its own sentences describe; one nameless organ where the record names none."""
+    organs = said.organs if len(said.organs) == len(said.symptoms) else ("",) * len(said.symptoms)
+    seen: dict[str, tuple[Observation, ...]] = {}
+    for organ in dict.fromkeys(organs):
+        found = observe([sentence for sentence, own in zip(said.symptoms, organs, strict=True) if own == organ])
+        if organ not in _ON_LEAVES:  # states and bare colours are worded for leaves
+            found = tuple(replace(one, place=organ) for one in found if one.mark)
+        if found:
+            seen[organ] = found
+    return seen
+
+
+def _one_organ(seen: Mapping[str, tuple[Observation, ...]], generator: random.Random) -> tuple[Observation, ...]:
+    others = [organ for organ in seen if organ != "leaf"]
+    if "leaf" in seen and (not others or generator.random() < _LEAF_PROB):
+        return seen["leaf"]
+    return seen[generator.choice(others)]
+
+
+def _sayable_crop(record: Record, language: NoteLanguage) -> str:
+    """Return how a note may say the crop, or "" where the crop's names are masked (as they are by default)."""
+    crop = load_catalogue().crops.get(record.crop or "")
+    if crop is None or not record.mask_terms:
+        return ""
+    words = f" sur {crop_with_article_fr(crop)}" if language == "fr" else f" on {crop.name['en']}"
+    return "" if mask_note(words, record.mask_terms)[1] else words
+
+
+def _note(seen: Sequence[Observation], language: NoteLanguage, generator: random.Random, crop: str) -> str:
     how_many = 1 + (generator.random() < _SECOND_PROB)
     shuffled = generator.sample(list(seen), len(seen))
     chosen = list({(observation.mark, observation.state): observation for observation in shuffled}.values())[:how_many]
@@ -53,6 +90,8 @@ def _note(seen: Sequence[Observation], language: NoteLanguage, generator: random
     if chosen[0].mark:
         parts[0] = generator.choice(load_lexicon().seeing[language]) + parts[0]
     note = generator.choice(load_lexicon().openings[language]) + generator.choice((", ", " ", ". ")).join(parts)
+    if crop and generator.random() < _CROP_PROB:
+        note += crop
     if generator.random() < _SMS_PROB:
         note = _as_sms(note, language)
     if generator.random() < _TYPO_PROB:

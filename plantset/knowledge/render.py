@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from plantset.core.language import Language
 from plantset.knowledge.names import tokenise
-from plantset.knowledge.schema import Catalogue, Crop, Disease
+from plantset.knowledge.schema import Catalogue, Crop, Disease, LocalText
 
 Style = Literal["full", "short", "symptoms", "treatment"]
 STYLES: tuple[Style, ...] = get_args(Style)
 
+# A text is looked for in the language that is asked for, then in these.
+LANGUAGE_CHAIN = ("fr", "en")
 # Words in h before which French does not elide, among those that name crops and diseases.
 _ASPIRATED = ("haricot", "hibou", "houblon", "huanglongbing", "hernie", "houe")
 _KIND_FR = {
@@ -26,7 +29,13 @@ _KIND_FR = {
     "nematode": "nématode",
     "insect": "insecte",
     "mite": "acarien",
+    "mollusc": "mollusque",
+    "vertebrate": "vertébré",
+    "parasitic-plant": "plante parasite",
+    "viroid": "viroïde",
 }
+_MAX_TOLD = 3
+_MAX_TOLD_WORDS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +65,46 @@ def catalogue_sheet(disease: Disease, catalogue: Catalogue, language: Language) 
         crop=catalogue.crop_of(disease),
         kind=disease.kind,
         agent=", ".join(disease.agents) if disease.kind == "complex" else disease.agent,
-        symptoms=text.symptoms,
+        symptoms=telling(text.symptoms, organ_of_each(text)),
         management=text.management,
     )
+
+
+def organ_of_each(text: LocalText) -> tuple[str, ...]:
+    """Return the organ of each of `text.symptoms`."""
+    return tuple(organ for organ, sentences in text.organs.items() for _ in sentences)
+
+
+def telling(symptoms: Sequence[str], organs: Sequence[str]) -> tuple[str, ...]:
+    """Return the two or three sentences that a caption tells, in their order.
+
+    A caption shows what a photo can show: the first organ (leaf wherever leaves show anything) twice, another organ
+    once. The whole list stands in the card. Without organs (a user's own list) all are kept.
+    """
+    if not organs:
+        return tuple(symptoms)
+    first = [at for at, organ in enumerate(organs) if organ == organs[0]]
+    others = [at for at, organ in enumerate(organs) if organ != organs[0]]
+    chosen: list[int] = []
+    words = 0
+    for at in [*first[:2], *others[:1], *first[2:], *others[1:]][:_MAX_TOLD]:
+        words += len(symptoms[at].split())
+        if chosen and words > _MAX_TOLD_WORDS:
+            break
+        chosen.append(at)
+    return tuple(symptoms[at] for at in sorted(chosen))
+
+
+def language_of(available: Iterable[str], asked: str) -> str:
+    """Return the language that a text is really given in: the one asked for, else French, else English.
+
+    `pt-BR` is also looked for as `pt`. With none of them, the first that there is.
+    """
+    known = list(available)
+    for tag in (asked, asked.partition("-")[0], *LANGUAGE_CHAIN):
+        if tag in known:
+            return tag
+    return known[0] if known else asked
 
 
 def describe(sheet: Sheet, language: Language, style: Style = "full") -> str:
@@ -79,18 +125,35 @@ def describe(sheet: Sheet, language: Language, style: Style = "full") -> str:
 
 def variants(sheet: Sheet, language: Language) -> tuple[str, ...]:
     """Return several natural wordings of the same facts, for training; the first is the full description."""
-    name, symptoms = sheet.name, describe(sheet, language, "symptoms")
+    symptoms = describe(sheet, language, "symptoms")
     texts = [describe(sheet, language), describe(sheet, language, "short")]
     if symptoms:
         texts.append(symptoms)
         if sheet.kind != "healthy":
-            if language == "fr":
-                on_crop = f" sur {crop_with_article_fr(sheet.crop)}" if sheet.crop else ""
-                texts.append(f"Signes {of_fr(name)}{on_crop} : {_lower_first(symptoms)}")
-            else:
-                on_crop = f" on {sheet.crop.name['en']}" if sheet.crop else ""
-                texts.append(f"Signs of {name}{on_crop}: {_lower_first(symptoms)}")
+            texts += _signs_fr(sheet, symptoms) if language == "fr" else _signs_en(sheet, symptoms)
     return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def _signs_fr(sheet: Sheet, symptoms: str) -> list[str]:
+    on_crop = f" sur {crop_with_article_fr(sheet.crop)}" if sheet.crop else ""
+    agent = f" ({sheet.agent})" if sheet.agent else ""
+    return [
+        f"Signes {of_fr(sheet.name)}{on_crop} : {_lower_first(symptoms)}",
+        f"{symptoms} Diagnostic{on_crop} : {sheet.name}{agent}.",
+        f"{capitalise(on_crop.strip() or 'sur plusieurs cultures')}, {_lower_first(symptoms)} "
+        f"C'est le tableau {of_fr(sheet.name)}.",
+    ]
+
+
+def _signs_en(sheet: Sheet, symptoms: str) -> list[str]:
+    on_crop = f" on {sheet.crop.name['en']}" if sheet.crop else ""
+    agent = f" ({sheet.agent})" if sheet.agent else ""
+    return [
+        f"Signs of {sheet.name}{on_crop}: {_lower_first(symptoms)}",
+        f"{symptoms} Diagnosis{on_crop}: {sheet.name}{agent}.",
+        f"{capitalise(on_crop.strip() or 'on several crops')}, {_lower_first(symptoms)} "
+        f"That is the picture of {sheet.name}.",
+    ]
 
 
 def headline(sheet: Sheet, language: Language) -> str:
@@ -140,7 +203,7 @@ def _cause(sheet: Sheet, language: Language) -> str:
         return ""
     if sheet.kind == "complex":
         return f"Causes possibles : {sheet.agent}." if language == "fr" else f"Possible causes: {sheet.agent}."
-    kind = _KIND_FR.get(sheet.kind) if language == "fr" else sheet.kind
+    kind = _KIND_FR.get(sheet.kind) if language == "fr" else sheet.kind.replace("-", " ")
     cause = f"{sheet.agent} ({kind})" if kind else sheet.agent
     cause = cause if cause.endswith(".") else f"{cause}."
     return f"Cause : {cause}" if language == "fr" else f"Cause: {cause}"

@@ -17,7 +17,6 @@ from plantset.core.records import (
     ManifestMeta,
     Match,
     Record,
-    Texts,
     class_names,
     read_clean_records,
     read_meta,
@@ -25,11 +24,14 @@ from plantset.core.records import (
     write_manifest,
 )
 from plantset.knowledge.adapters import read_user_file
-from plantset.knowledge.catalogue import load_catalogue
+from plantset.knowledge.catalogue import chosen_catalogue
+from plantset.knowledge.catalogue_entries import is_language_tag
 from plantset.knowledge.config import MapConfig
+from plantset.knowledge.masking import without_crop_names
 from plantset.knowledge.matching import LabelMatch, Matcher
 from plantset.knowledge.photo_texts import apply_photo_text, read_photo_texts
 from plantset.knowledge.probe import ProbeResult, probe_notes
+from plantset.knowledge.render import language_of
 from plantset.knowledge.report import MapReport
 from plantset.knowledge.review import DROP, KEEP, ReviewRow, read_decisions, review_path, write_review
 from plantset.knowledge.schema import Catalogue
@@ -66,7 +68,8 @@ def map_texts(config: MapConfig) -> MapReport:
         DataError: an input cannot be read, or `strict` and a label is without a disease.
         ConfigError: `crop` is unknown.
     """
-    catalogue = load_catalogue()
+    _check_language(config.language)
+    catalogue = chosen_catalogue(config.catalogue, override=config.catalogue_override)
     matcher = Matcher(catalogue)
     clean_records = read_clean_records(config.dataset_jsonl)
     crop_id = _crop(config.crop, matcher, catalogue)
@@ -76,7 +79,7 @@ def map_texts(config: MapConfig) -> MapReport:
     photo_texts = read_photo_texts(config.photo_texts) if config.photo_texts else {}
 
     photos = Counter(record.label for record in clean_records)
-    found = _classes(photos, crop_id, matcher, index_entries(entries), decisions, config)
+    found = _classes(photos, crop_id, matcher, catalogue, index_entries(entries), decisions, config)
     review = review_path(config.output_file)
     write_review(review, _review_rows(found, photos, decisions))
     refused = {label: photos[label] for label, known in found.items() if _is_open(known, decisions.get(label, ""))}
@@ -93,9 +96,17 @@ def map_texts(config: MapConfig) -> MapReport:
             tr("no photo is left", "il ne reste aucune photo"),
             tr(f"decide in {review}, or use --keep-unmatched", f"décidez dans {review}, ou utilisez --keep-unmatched"),
         )
-    probe = probe_notes(records, config.language)
+    probe = probe_notes(records, "en" if config.language == "en" else "fr")
     _write(config, records, probe)
     return _report(config, clean_records, records, found, refused, entries, user_file, probe)
+
+
+def _check_language(tag: str) -> None:
+    if not is_language_tag(tag):
+        raise ConfigError(
+            tr(f"--language {tag} is no language tag", f"--language {tag} n'est pas une balise de langue"),
+            tr("fr, en, or another that your texts have: wo, pt-BR", "fr, en ou une autre de vos textes : wo, pt-BR"),
+        )
 
 
 def _crop(name: str | None, matcher: Matcher, catalogue: Catalogue) -> str | None:
@@ -117,11 +128,11 @@ def _classes(
     labels: Mapping[str, int],
     crop_id: str | None,
     matcher: Matcher,
+    catalogue: Catalogue,
     index: EntryIndex,
     decisions: Mapping[str, str],
     config: MapConfig,
 ) -> dict[str, _Class]:
-    catalogue = load_catalogue()
     symbols = {label for label in labels if label.strip() in catalogue.symbols}
     found: dict[str, _Class] = {}
     for label in sorted(labels):
@@ -133,7 +144,11 @@ def _classes(
         if decision and decision != DROP:
             disease_id = None if decision == KEEP else decision
             match = LabelMatch(label, disease_id, "decision", 1.0)
-        found[label] = _class(match, index, catalogue, config, decision)
+        known = _class(match, index, catalogue, config, decision)
+        if config.note_crop:
+            terms = without_crop_names(known.texts.mask_terms, catalogue)
+            known = replace(known, texts=replace(known.texts, mask_terms=terms))
+        found[label] = known
     return found
 
 
@@ -171,12 +186,13 @@ def _review_rows(
 
 def _record(clean: CleanRecord, known: _Class, config: MapConfig) -> Record:
     texts = known.texts
-    text = texts.texts.get(config.language, Texts()).description
+    told = {tag: said.description for tag, said in texts.texts.items() if said.description}
+    language = language_of(told, config.language)
     return Record(
         image_path=clean.image_path,
         label=clean.label,
         split=clean.split,
-        text=text,
+        text=told.get(language, ""),
         class_id=known.class_id,
         disease_id=known.match.disease_id,
         crop=texts.crop,
@@ -185,7 +201,7 @@ def _record(clean: CleanRecord, known: _Class, config: MapConfig) -> Record:
         kind=texts.kind,
         texts=texts.texts,
         text_source=texts.source,
-        language=config.language,
+        language=language,
         mask_terms=texts.mask_terms,
         match=Match(known.match.how, known.match.score),
         original_size=clean.original_size,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from plantset.core.language import LANGUAGES, Language
 from plantset.core.records import Texts
 from plantset.knowledge.masking import disease_mask_terms, mask_terms
 from plantset.knowledge.matching import LabelMatch, Matcher
 from plantset.knowledge.names import bag_key, tokenise
-from plantset.knowledge.render import Sheet, capitalise, catalogue_sheet, describe
-from plantset.knowledge.schema import ANY_CROP, Catalogue, Disease
+from plantset.knowledge.render import Sheet, capitalise, catalogue_sheet, describe, language_of, organ_of_each, telling
+from plantset.knowledge.schema import ANY_CROP, Catalogue, Disease, LocalText
 from plantset.knowledge.user_entry import UserEntry
 
 _MIN_TRUNCATED_LENGTH = 20  # names cut by a file system or a spreadsheet are long
@@ -94,18 +94,14 @@ def index_entries(matched: Iterable[EntryMatch]) -> EntryIndex:
     return index
 
 
-def known_class_texts(disease: Disease, index: EntryIndex, catalogue: Catalogue, language: Language) -> ClassTexts:
+def known_class_texts(disease: Disease, index: EntryIndex, catalogue: Catalogue, language: str) -> ClassTexts:
     """Return the texts of an identity: the entries for it, then those for its `any--…` form, then the catalogue."""
     entries = [*index.by_id.get(disease.disease_id, ()), *_general_entries(disease, index, catalogue)]
     texts: dict[str, Texts] = {}
     source: dict[str, str] = {}
-    for tag in (*LANGUAGES, *_other_languages(entries)):
+    for tag in (*LANGUAGES, *_other_languages(entries, disease)):
         users = _merge([entry.texts[tag] for entry in entries if tag in entry.texts])
-        if tag in ("fr", "en"):
-            known: Language = "fr" if tag == "fr" else "en"
-            texts[tag] = _fill(users, catalogue_sheet(disease, catalogue, known), known)
-        else:
-            texts[tag] = users
+        texts[tag] = _fill(users, disease, catalogue, tag)
         source |= _sources(tag, users)
     extra_names = [entry.name for entry in entries] + [entry.agent for entry in entries if entry.agent]
     return ClassTexts(
@@ -113,7 +109,7 @@ def known_class_texts(disease: Disease, index: EntryIndex, catalogue: Catalogue,
         source=source,
         mask_terms=tuple(dict.fromkeys((*disease_mask_terms(disease, catalogue), *mask_terms(extra_names)))),
         crop=None if disease.crop_id == ANY_CROP else disease.crop_id,
-        disease=disease.name[language],
+        disease=disease.name[language_of(disease.name, language)],
         agent=disease.agent or None,
         kind=disease.kind,
     )
@@ -146,8 +142,8 @@ def _general_entries(disease: Disease, index: EntryIndex, catalogue: Catalogue) 
     return index.by_id.get(general.disease_id, [])
 
 
-def _other_languages(entries: Sequence[UserEntry]) -> list[str]:
-    return sorted({tag for entry in entries for tag in entry.texts} - set(LANGUAGES))
+def _other_languages(entries: Sequence[UserEntry], disease: Disease) -> list[str]:
+    return sorted(({tag for entry in entries for tag in entry.texts} | set(disease.text)) - set(LANGUAGES))
 
 
 def _merge(texts: Sequence[Texts]) -> Texts:
@@ -159,11 +155,27 @@ def _merge(texts: Sequence[Texts]) -> Texts:
     )
 
 
-def _fill(users: Texts, sheet: Sheet, language: Language) -> Texts:
-    symptoms = tuple(map(capitalise, users.symptoms)) or sheet.symptoms
-    management = tuple(map(capitalise, users.management)) or sheet.management
-    merged = Sheet(sheet.name, sheet.crop, sheet.kind, sheet.agent, symptoms, management)
-    return Texts(users.description or describe(merged, language), symptoms, management)
+def _fill(users: Texts, disease: Disease, catalogue: Catalogue, tag: str) -> Texts:
+    """Return the user's parts, and the catalogue's in place of those that the user does not have."""
+    text = disease.text.get(tag, LocalText({}))
+    symptoms = tuple(map(capitalise, users.symptoms))
+    told = symptoms or telling(text.symptoms, organ_of_each(text))
+    return Texts(
+        description=users.description or _description(disease, catalogue, tag, told),
+        symptoms=symptoms or text.symptoms,
+        management=tuple(map(capitalise, users.management)) or text.management,
+        organs=() if symptoms else organ_of_each(text),
+        conditions=text.conditions,
+        confused_with=text.confused_with,
+    )
+
+
+def _description(disease: Disease, catalogue: Catalogue, tag: str, told: tuple[str, ...]) -> str:
+    if tag in ("fr", "en"):
+        language: Language = "fr" if tag == "fr" else "en"
+        return describe(replace(catalogue_sheet(disease, catalogue, language), symptoms=told), language)
+    name = disease.name.get(tag, "")
+    return " ".join((f"{capitalise(name)}.", *told)) if name and told else " ".join(told)
 
 
 def _sources(tag: str, users: Texts) -> dict[str, str]:

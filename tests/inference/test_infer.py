@@ -116,7 +116,15 @@ def test_the_json_has_the_documented_keys(checkpoint: Path, photo: Path, tmp_pat
     assert set(row) == _KEYS
     assert row["image"] == photo.as_posix()
     assert set(row["candidates"][0]) == {"class_id", "label", "crop", "disease", "probability"}
-    assert set(row["card"]) == {"language", "description", "symptoms", "management", "source"}
+    assert set(row["card"]) == {
+        "language",
+        "description",
+        "symptoms",
+        "management",
+        "source",
+        "conditions",
+        "confused_with",
+    }
     assert set(row["note"]) == {"given", "used", "names_masked", "first_without", "changed_answer"}
     assert set(row["description"]) == {"text", "language", "generated"}
     assert row["description"]["generated"] is True

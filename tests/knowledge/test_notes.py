@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from plantset.core.records import Record, Texts
+from plantset.data.examples import note_pools
+from plantset.evaluation.predict import plan_notes
 from plantset.knowledge.catalogue import load_catalogue
-from plantset.knowledge.masking import MASK, disease_mask_terms, fold, mask_terms
+from plantset.knowledge.masking import MASK, disease_mask_terms, fold, mask_terms, without_crop_names
 from plantset.knowledge.notes import grower_notes, mask_note
 from plantset.knowledge.observations import observe
+from plantset.knowledge.probe import probe_notes
 
 _IDS = sorted(load_catalogue().diseases)
 
@@ -115,3 +119,72 @@ def test_masking_twice_is_masking_once(note: str, names: list[str]) -> None:
     once, _ = mask_note(note, terms)
 
     assert mask_note(once, terms) == (once, False)
+
+
+def _rich(description: str = "", **parts: object) -> Record:
+    texts = {
+        "fr": Texts(description, ("Des taches brunes.", "Des taches noires."), (), ("leaf", "fruit")),
+        "en": Texts(description, ("Brown spots.", "Black spots."), (), ("leaf", "fruit")),
+    }
+    return Record("a.jpg", "x", "train", class_id="tomato--x", crop="tomato", texts=texts, **parts)  # type: ignore[arg-type]
+
+
+def test_a_note_about_leaves_says_nothing_of_fruits() -> None:
+    notes = grower_notes(_rich(mask_terms=("mildiou",)), language="en", count=300, seed=0)
+
+    assert any("fruit" in note for note in notes)
+    assert not [note for note in notes if "brown" in note and "black" in note]
+
+
+def test_most_notes_are_about_leaves() -> None:
+    notes = grower_notes(_rich(mask_terms=("mildiou",)), language="en", count=500, seed=0)
+
+    assert sum("fruit" in note for note in notes) < 150
+
+
+def test_a_note_names_its_crop_only_where_the_masks_let_it() -> None:
+    masked = grower_notes(_rich(mask_terms=("mildiou", "tomate")), language="fr", count=100, seed=0)
+    free = grower_notes(_rich(mask_terms=("mildiou",)), language="fr", count=100, seed=0)
+
+    assert not [note for note in masked if "tomate" in note.lower()]
+    assert [note for note in free if "sur la tomate" in note]
+
+
+def test_without_crop_names_the_disease_stays_masked() -> None:
+    catalogue = load_catalogue()
+    terms = without_crop_names(disease_mask_terms(catalogue.diseases["tomato--late-blight"], catalogue), catalogue)
+
+    assert mask_note("mildiou sur ma tomate", terms)[0] == f"{MASK} sur ma tomate"
+
+
+def test_some_notes_are_written_like_text_messages() -> None:
+    record = _record("tomato--late-blight")
+
+    notes = grower_notes(record, language="fr", count=200, seed=0)
+
+    assert [note for note in notes if "bjr" in note or "dps" in note or "feuil " in note]
+
+
+_SECRET = "Zqx wvk jhg"
+
+
+@pytest.mark.parametrize("path", ["grower_notes", "note_pools", "plan_notes", "probe_notes"])
+def test_no_path_to_the_classifiers_text_input_reads_the_description(path: str) -> None:
+    plain, secret = _inputs(path, ""), _inputs(path, _SECRET)
+
+    assert "Zqx" not in secret
+    assert secret == plain
+
+
+def _inputs(path: str, description: str) -> str:
+    """Return what one public path gives the classifier to read, as text."""
+    other = replace(_rich(description, mask_terms=("rouille",)), class_id="tomato--y", image_path="b.jpg")
+    records = [_rich(description, mask_terms=("mildiou",)), other]
+    records = [replace(record, text=description) for record in records]
+    if path == "grower_notes":
+        return repr([grower_notes(record, language="fr", count=9, seed=3) for record in records])
+    if path == "note_pools":
+        return repr(note_pools(records, ["tomato--x", "tomato--y"], seed=3))
+    if path == "plan_notes":
+        return repr(plan_notes(records, "fr", 3))
+    return repr(probe_notes(records, "fr"))

@@ -16,6 +16,7 @@ from plantset.knowledge.render import (
     headline,
     of_crop_fr,
     of_fr,
+    telling,
     variants,
 )
 
@@ -90,3 +91,26 @@ def test_an_unknown_agent_leaves_no_label_behind() -> None:
     sheet = Sheet("rust", None, "", "", ("Orange powder",), ())
 
     assert describe(sheet, "en") == "Rust. Orange powder."
+
+
+def test_a_caption_tells_two_of_the_leaf_and_one_of_another_organ() -> None:
+    told = telling(("A one.", "B two.", "C three.", "D four."), ("leaf", "leaf", "leaf", "fruit"))
+
+    assert told == ("A one.", "B two.", "D four.")
+
+
+def test_a_users_own_list_is_told_whole() -> None:
+    assert telling(("A.", "B.", "C.", "D."), ()) == ("A.", "B.", "C.", "D.")
+
+
+def test_a_caption_stays_short() -> None:
+    long = "word " * 30
+
+    assert telling((long, long, long), ("leaf", "leaf", "leaf")) == (long,)
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_disease_has_at_least_five_wordings(language: Language) -> None:
+    catalogue = load_catalogue()
+
+    assert len(variants(catalogue_sheet(catalogue.diseases["tomato--late-blight"], catalogue, language), language)) >= 5
