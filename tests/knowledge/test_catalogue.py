@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,11 @@ def test_an_entry_without_french_symptoms_is_refused_by_name(tmp_path: Path) -> 
 
     with pytest.raises(DataError, match="wilt"):
         read_catalogue(tmp_path)
+
+
+def test_the_133_classes_are_distinct_identities_of_the_catalogue() -> None:
+    path = Path(str(resources.files("plantset.knowledge") / "classes_133.txt"))
+    listed = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+
+    assert len(set(listed)) == len(listed) == 133
+    assert [disease_id for disease_id in listed if disease_id not in load_catalogue().diseases] == []
