@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ _SPLIT_NAMES: dict[str, Split] = {
     "test": "test",
     "testing": "test",
 }
+_ESCAPED_BYTE = re.compile(rb"\\x[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,20 @@ def split_of(name: str) -> Split | None:
 
 
 def printable(name: str) -> str:
-    """Return the name with bytes that are no UTF-8 spelled out, so that it can be written as JSON."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace") if os.name != "nt" else name
+    r"""Return the name as valid Unicode, so that it can be written as JSON; two names never become one.
+
+    Bytes that are no UTF-8 are written `\xe9`. Backslashes are doubled in such a name, and in one that already holds
+    those four characters.
+    """
+    if os.name == "nt":  # there a name is UTF-16, and the only oddity a lone surrogate
+        return name.encode("utf-8", "backslashreplace").decode("utf-8")
+    encoded = os.fsencode(name)
+    try:
+        encoded.decode("utf-8")
+        odd = _ESCAPED_BYTE.search(encoded) is not None
+    except UnicodeDecodeError:
+        odd = True
+    return encoded.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace") if odd else name
 
 
 def _walk(folder: Path, root: Path, entered: set[Path]) -> Iterator[tuple[Path, tuple[str, str] | None]]:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from plantset.clean.scan import FoundFile, scan_folder
+from plantset.clean.config import CleanConfig
+from plantset.clean.run import clean
+from plantset.clean.scan import FoundFile, printable, scan_folder
 from plantset.clean.table import TableColumns, scan_table
 from plantset.core.errors import ConfigError, DataError
+from plantset.core.records import read_clean_records
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps such a name as it is")
 
@@ -134,6 +140,48 @@ def test_a_name_that_is_no_utf8_is_spelled_out(tmp_path: Path) -> None:
 
     assert found.source_path == "rouille/feuille\\xe9.jpg"
     assert found.path.exists()
+
+
+@linux_only
+def test_a_name_spelled_like_another_ones_bytes_stays_another(tmp_path: Path) -> None:
+    for name in (b"feuille\xe9.jpg", b"feuille\\xe9.jpg", b"feuille\\\\xe9.jpg"):
+        touch(tmp_path / "rouille" / os.fsdecode(name))
+
+    assert len({file.source_path for file in scan_folder(tmp_path)}) == 3
+
+
+@linux_only
+@given(st.lists(st.lists(st.sampled_from([b"\xe9", b"\xc3\xa9", b"\\", b"x", b"e9", b"a"]), max_size=6), min_size=2))
+def test_names_that_differ_stay_different_and_are_valid_unicode(names: list[list[bytes]]) -> None:
+    raw = {b"".join(parts) for parts in names}
+
+    spelled = {printable(os.fsdecode(name)) for name in raw}
+
+    assert len({name.encode("utf-8") for name in spelled}) == len(raw)
+
+
+def test_odd_names_are_each_one_line_of_the_manifest(tmp_path: Path, write_photo: Callable[..., Path]) -> None:
+    names = [
+        "two\nlines.jpg",
+        "A.jpg",
+        "a.jpg",
+        "é" * 125 + "x.jpg",
+        "x" * 251 + ".jpg",
+        "trailing. ",
+        "-rf",
+        "✓🌿.jpg",
+    ]
+    if sys.platform == "linux":
+        names.append(os.fsdecode(b"feuille\xe9.jpg"))
+    for seed, name in enumerate(names):
+        write_photo(tmp_path / "photos" / "rust" / name, seed)
+    output = tmp_path / "out" / "clean.jsonl"
+
+    report = clean(CleanConfig(tmp_path / "photos", output_file=output, num_workers=0))
+
+    images = [report.images_dir / record.image_path for record in read_clean_records(output)]
+    assert (report.kept, len(set(images))) == (len(names), len(names))
+    assert all(image.is_file() for image in images)
 
 
 def table(tmp_path: Path, text: str) -> Path:
