@@ -25,7 +25,7 @@ NoteLanguage = Literal["fr", "en"]
 # What a photo of a sick plant mostly shows; the other organs are noted less often.
 _LEAF_PROB = 0.8
 _ON_LEAVES = ("", "leaf", "plant", "pest")
-_CROP_PROB = 0.4
+_CROP_PROB = 0.25
 _SECOND_PROB = 0.35
 _COLOUR_PROB = 0.6
 _PLACE_PROB = 0.4
