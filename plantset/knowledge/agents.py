@@ -16,12 +16,13 @@ from plantset.knowledge.names import tokenise, word_set
 _RACE_MARKS = word_set("pv sp subsp var")
 _GENERAL = word_set("sp spp")
 _MAX_RACE_DISTANCE = 4  # words between species and race: authors, "f.", "sp."
-_BINOMIAL = re.compile(r"\b([A-Z][a-z]+|[A-Z]\.)\s*([a-z]{3,}(?:-[a-z]+)?)\b")
+_BINOMIAL = re.compile(r"(?<![A-Za-z])([A-Z][a-z]+(?=[\s_])|[A-Z]\.)[\s_]*([a-z]{3,}(?:-[a-z]+)?)\b")
 _CANDIDATUS = re.compile(r"\b(?:Candidatus|Ca\.)\s+(?=[A-Z])")
 _RACE = re.compile(r"\s*(?:pv|f\.?\s*sp|subsp|var)\b\.?\s*[a-z]+(?:-[a-z]+)?")
 _AUTHOR = re.compile(
     r"""\s*,?\s*(?:
         (?:[A-Z]\.\s?-?)+(?:\s*[A-Z][\w'’-]+\.?)?      # J.E. Smith, K.J. Leonard, L.
+        | [A-Z][\w'’-]+\s+et\s+al\.?                 # Young et al.
         | [A-Z][\w'’-]*\.                             # Berk.
         | (?:&|ex)\s+[A-Z][\w'’.-]*                   # & Broome, ex Fr.
         | de\s+Bary | von\s+Arx
@@ -34,9 +35,9 @@ _LONE_AUTHOR = re.compile(r"\s+([A-Z][\w'’-]+)\b")
 _IN_PARENTHESES = re.compile(r"\s*\(((?:[A-Z][\w'’-]*\.?|&|ex|de|,|\s)+)\)")
 # Authors who stand in full and alone after the agents of crop diseases.
 _AUTHORS = word_set(
-    "Arx Boisduval Bondar Butler Chitwood Cobb Cooke Dietel Dowson Drechsler Ellis Fabricius Fuckel Gennadius Glover "
-    "Guenée Hedges Hübner Klotzsch Koch Kühn Lindeman Linnaeus Matsumura Meyrick Nylander Pammel Penzig Petch "
-    "Raciborski Rands Saccardo Signoret Smith Sorauer Spegazzini Sulzer Syd Sydow Tilletia Trelease Walker Wallroth "
+    "Arx Boisduval Bondar Burgess Butler Chitwood Cobb Cooke Dietel Dowson Drechsler Ellis Fabricius Fuckel Gennadius "
+    "Glover Guenée Hedges Hübner Klotzsch Koch Kühn Lindeman Linnaeus Matsumura Meyrick Nylander Okabe Pammel Penzig "
+    "Petch Raciborski Rands Saccardo Signoret Smith Sorauer Spegazzini Sulzer Sydow Trelease Walker Wallroth "
     "Went Westwood Winter Zimmermann"
 )
 
@@ -136,6 +137,14 @@ class AgentIndex:
                 done = _authors_end(label, race.end() if race else end)
         return out + label[done:]
 
+    def without_agents(self, label: str) -> str:
+        """Return a plain label without its scientific names."""
+
+        def blank(match: re.Match[str]) -> str:
+            return " " if self._genus(match[1], "".join(tokenise(match[2]))) else match[0]
+
+        return _BINOMIAL.sub(blank, label)
+
     def _genus(self, written: str, species: str) -> str | None:
         if not written.endswith("."):
             known = self._genera.get("".join(tokenise(written)), set())
@@ -149,6 +158,8 @@ def _authors_end(label: str, at: int) -> int:
     first = _IN_PARENTHESES.match(label, at)
     if first and (set(".&") & set(first[1]) or first[1] in _AUTHORS):
         at = first.end()
+        after = _LONE_AUTHOR.match(label, at)  # "(Okabe) Young": who renamed it
+        at = after.end() if after else at
     while True:
         lone = _LONE_AUTHOR.match(label, at)
         author = lone if lone and lone[1] in _AUTHORS else _AUTHOR.match(label, at)

@@ -140,6 +140,10 @@ class Matcher:
                 found, agent_conflict = None, True
         if found is None and not agent_conflict:
             found = self._find_by_agent(reading, tokenise(outside))
+            if found and inside and not self._inside_agrees(found, inside, self._crop(reading)):
+                found, agent_conflict = None, True
+        if found is None and not agent_conflict:
+            found = self._find_beside_agent(plain, context)
         crop_id = self._crop(reading)
         if found and found.disease_id.endswith(f"--{HEALTHY}") and says_sick(label):
             found = None
@@ -208,7 +212,14 @@ class Matcher:
         return set().union(*(self._index.alone((*tokenise(name), *tokens)) for name in names))
 
     def _named(self, crop_id: str, tokens: tuple[str, ...]) -> set[str]:
-        return self._index.own(crop_id, tokens) or self._holding(self._index.own(ANY_CROP, tokens), crop_id)
+        own = self._index.own(crop_id, tokens)
+        if own and len(tokens) == 1 and tokens[0] in _HEAD_WORDS and self._index.shares_word(crop_id, tokens[0]):
+            own = {found for found in own if self._is_called(found, tokens)}
+        return own or self._holding(self._index.own(ANY_CROP, tokens), crop_id)
+
+    def _is_called(self, disease_id: str, tokens: tuple[str, ...]) -> bool:
+        """Return whether this is the identity's very name, not one of its by-names."""
+        return any(tokenise(name) == tokens for name in self._catalogue.diseases[disease_id].name.values())
 
     def _holding(self, ids: set[str], crop_id: str) -> set[str]:
         return {disease_id for disease_id in ids if self._catalogue.diseases[disease_id].holds_for(crop_id)}
@@ -285,6 +296,12 @@ class Matcher:
         left = set(outside) - agent_words - crop_words - FILLER_WORDS - _HEAD_WORDS
         found = self._by_agent(ids, self._crop(reading))
         return _Found(found, "agent", 0.95) if found and not left else None
+
+    def _find_beside_agent(self, label: str, context: str | None) -> _Found | None:
+        """Read "Early blight - Alternaria solani": the name without the agent, if the agent does not contradict it."""
+        rest = self._index.agents.without_agents(label)
+        found = self._find(self._read(rest, context)) if rest != label else None
+        return found if found and self._agent_agrees(found.disease_id, tokenise(label)) else None
 
     def _by_agent(self, ids: set[str], crop_id: str | None) -> str | None:
         """Return the identity of an agent: on a named crop its own, else what holds for all, else a sole one."""

@@ -24,6 +24,34 @@ _COMMON_WORDS = word_set(
     "abricotier ail avocatier carotte celeri chou cocotier goyavier laitue lentille melon navet niebe noyer olivier "
     "palmier papayer persil poireau poirier pois prunier radis rosier sorgho tabac tournesol"
 )
+# Names that a catalogue may list for one crop only, and that growers of others use too: never believed without a crop.
+_NEEDS_CROP = (
+    "bacterial spot",
+    "bacterial blight",
+    "bacterial canker",
+    "bacterial wilt",
+    "bacterial leaf spot",
+    "black rot",
+    "black spot",
+    "brown rust",
+    "brown spot",
+    "common rust",
+    "downy mildew",
+    "gray leaf spot",
+    "leaf blight",
+    "leaf curl",
+    "leaf rust",
+    "leaf scorch",
+    "leaf spot",
+    "mosaic",
+    "mosaic virus",
+    "northern leaf blight",
+    "scab",
+    "southern blight",
+    "stem rot",
+    "streak virus",
+    "white rust",
+)
 _MIN_INITIALS = 3
 
 
@@ -53,6 +81,10 @@ class NameIndex:
         """Return the identities of that crop (or of `any`) that bear exactly this name."""
         names = self._own.get(crop_id, {})
         return names.get(bag_key(tokens)) or names.get(squashed_key(tokens)) or set()
+
+    def shares_word(self, crop_id: str, word: str) -> bool:
+        """Return whether several identities of a crop have this word in a name: "rust" where there are two rusts."""
+        return len({disease_id for tokens, disease_id in self.sequences[crop_id] if word in tokens}) > 1
 
     def alone(self, tokens: Sequence[str]) -> set[str]:
         """Return the identities that this name means although no crop is named."""
@@ -111,7 +143,10 @@ class NameIndex:
         known_alone = known_with_crop if disease.crop_id == ANY_CROP else disease.alone
         if disease.agent.endswith(" virus") and disease.kind == "virus":
             known_alone = (*known_alone, disease.agent)  # a virus is called by its name, not by genus and species
+        needs_crop = {bag_key(tokenise(name)) for name in _NEEDS_CROP}
         for name in known_alone:
+            if disease.crop_id != ANY_CROP and bag_key(tokenise(name)) in needs_crop:
+                continue
             self._add_name(self._alone, name, disease.disease_id)
         for agent in disease.agents:
             self._add_agent(agent, disease.disease_id)

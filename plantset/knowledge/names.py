@@ -30,6 +30,8 @@ KNOWN_TYPOS = {
     "mildiew": "mildew",
     "mildue": "mildew",
     "mosiac": "mosaic",
+    "northen": "northern",
+    "nothern": "northern",
     "phytoptora": "phytophthora",
     "phytophtora": "phytophthora",
     "powdary": "powdery",
@@ -43,7 +45,7 @@ KNOWN_TYPOS = {
     "verticilium": "verticillium",
     "whitefiles": "whitefly",
 }
-_SPELLINGS = {
+SPELLINGS = {
     "grey": "gray",
     "leave": "leaf",
     "mould": "mold",
@@ -61,6 +63,8 @@ _DATASET_WORDS = word_set(
     "cropped copy copie folder dossier train test val roboflow kaggle plantvillage plantdoc"
 )
 _NOISE_WORDS = word_set("disease malady symptom symptome") | (_SICK_WORDS - {"malade", "sick"}) | _DATASET_WORDS
+# "un" is an article in French, and stripped as one.
+_PARTED_NEGATION = re.compile(r"\bun[\s_-]+health")
 _VERSION = re.compile(r"v\d+")
 FILLER_WORDS = word_set(
     "leaf feuille foliar foliaire foliage feuillage plant plante crop culture fungus fungal champignon fongique"
@@ -104,6 +108,8 @@ def says_sick(label: str) -> bool:
     """Return whether a label speaks of sick plants without a disease's name: "healthy and infected" is not healthy."""
     text = unicodedata.normalize("NFKD", label)
     letters = "".join(character for character in text if not unicodedata.combining(character)).casefold()
+    if _PARTED_NEGATION.search(letters):
+        return True
     return any(_singular(word) in _SICK_WORDS for word in re.findall(r"[a-z]+", letters))
 
 
@@ -122,7 +128,7 @@ def _token(word: str) -> str:
     singular = _singular(word)
     if singular.endswith("ie") and len(singular) > 4:
         singular = singular[:-2] + "y"
-    return KNOWN_TYPOS.get(singular, _SPELLINGS.get(singular, singular))
+    return KNOWN_TYPOS.get(singular, SPELLINGS.get(singular, singular))
 
 
 def _singular(word: str) -> str:
@@ -130,7 +136,7 @@ def _singular(word: str) -> str:
         return "leaf"
     if len(word) < 4 or word.endswith(("ss", "us", "is")) or not word.endswith(("s", "x")):
         return word
-    if word.endswith("ies") and len(word) > 5:
+    if word.endswith("ies") and len(word) >= 5:
         return word[:-3] + "y"  # French plurals in -ies too; their singular in -ie meets them below
     if word.endswith("uses"):
         return word[:-2]

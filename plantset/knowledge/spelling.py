@@ -8,6 +8,8 @@ from itertools import islice, product
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
+from plantset.knowledge.names import SPELLINGS
+
 _MAX_SPELLINGS = 8
 _MIN_MENDED_LENGTH = 5
 _TWO_EDITS_LENGTH = 8  # shorter words lie within two edits of too many others
@@ -18,7 +20,8 @@ class Speller:
 
     def __init__(self, vocabulary: Collection[str]) -> None:
         self._vocabulary = frozenset(vocabulary)
-        self._words = sorted(word for word in self._vocabulary if len(word) >= _MIN_MENDED_LENGTH - 1)
+        variants = {word for word, standard in SPELLINGS.items() if standard in self._vocabulary}
+        self._words = sorted(word for word in self._vocabulary | variants if len(word) >= _MIN_MENDED_LENGTH - 1)
         self._mended: dict[str, tuple[tuple[str, int], ...]] = {}
 
     def spellings(self, tokens: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
@@ -36,8 +39,11 @@ class Speller:
             limit = 2 if len(token) >= _TWO_EDITS_LENGTH else 1
             found = process.extract(token, self._words, scorer=OSA.distance, score_cutoff=limit, limit=_MAX_SPELLINGS)
             near = [
-                (word, int(far)) for word, far, _ in found if len(token) > _MIN_MENDED_LENGTH or word[0] == token[0]
+                (SPELLINGS.get(word, word), int(far))
+                for word, far, _ in found
+                if len(token) > _MIN_MENDED_LENGTH or word[0] == token[0]
             ]
             nearest = min((far for _, far in near), default=0)
-            self._mended[token] = tuple((word, far) for word, far in near if far == nearest) or ((token, 0),)
+            kept = dict.fromkeys((word, far) for word, far in near if far == nearest)
+            self._mended[token] = tuple(kept) or ((token, 0),)
         return self._mended[token]

@@ -147,10 +147,13 @@ def test_a_name_that_says_too_little_or_contradicts_itself_is_refused(matcher: M
         ("Sigatoka", "tomato", None),
         ("Potato late blight", "tomato", "potato--late-blight"),
         ("blight", "maize", None),
+        ("rust", "apple", "apple--cedar-apple-rust"),
+        ("common rust", None, None),
+        ("northern leaf blight", None, None),
     ],
 )
 def test_the_crop_of_the_context_serves_labels_that_name_none(
-    matcher: Matcher, label: str, crop_id: str, expected: str | None
+    matcher: Matcher, label: str, crop_id: str | None, expected: str | None
 ) -> None:
     assert matcher.match(label, crop_id).disease_id == expected
 

@@ -9,10 +9,10 @@ from plantset.knowledge.schema import Catalogue
 from tests.knowledge.name_lists import Name, answer, read_names
 
 
-@pytest.mark.parametrize("name", read_names("adversarial.tsv"), ids=lambda name: f"{name.label}-{name.crop}")
-def test_a_name_of_the_adversarial_list_is_right_or_rightly_refused(
-    matcher: Matcher, catalogue: Catalogue, name: Name
-) -> None:
+@pytest.mark.parametrize(
+    "name", [*read_names("adversarial.tsv"), *read_names("held_out.tsv")], ids=lambda name: f"{name.label}-{name.crop}"
+)
+def test_a_name_of_the_lists_is_right_or_rightly_refused(matcher: Matcher, catalogue: Catalogue, name: Name) -> None:
     found = answer(matcher, name)
 
     assert name.judge(found, catalogue) in ("right", "refused")
