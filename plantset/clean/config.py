@@ -102,3 +102,43 @@ class CleanConfig:
         en="labels to leave out, as patterns: 'ambiguous|*' 'unknown'",
         fr="étiquettes à laisser de côté, par motifs : 'ambiguous|*' 'inconnu'",
     )
+    reject: tuple[str, ...] = option(
+        (),
+        en="checks whose photos are left out, in place of only being marked: blurred,too-dark",
+        fr="contrôles dont les photos sont écartées, au lieu d'être seulement signalées : blurred,too-dark",
+    )
+    dark_level: float = option(
+        70.0,
+        en="too-dark: the 99th percentile of grey (0..255) lies below",
+        fr="too-dark : le 99e centile du gris (0 à 255) est inférieur",
+    )
+    light_level: float = option(
+        215.0,
+        en="too-light: the 5th percentile of grey (0..255) lies above",
+        fr="too-light : le 5e centile du gris (0 à 255) est supérieur",
+    )
+    low_contrast_range: float = option(
+        20.0,
+        en="low-contrast: the 5th and 95th percentiles of grey are closer",
+        fr="low-contrast : les 5e et 95e centiles du gris sont plus proches",
+    )
+    uniform_std: float = option(
+        4.0,
+        en="uniform: the standard deviation of grey is smaller",
+        fr="uniform : l'écart type du gris est plus petit",
+    )
+    blurred_variance: float = option(
+        15.0,
+        en="blurred: the variance of the Laplacian of the sharpest ninth of the photo is smaller",
+        fr="blurred : la variance du laplacien du neuvième le plus net de la photo est plus petite",
+    )
+    extreme_aspect_ratio: float = option(
+        3.0,
+        en="extreme-aspect: the longer side is more than this many times the shorter",
+        fr="extreme-aspect : le grand côté fait plus de ce nombre de fois le petit",
+    )
+    grey_chroma: float = option(
+        10.0,
+        en="grey-scale: red, green and blue differ by less in 99 % of the pixels",
+        fr="grey-scale : le rouge, le vert et le bleu diffèrent de moins dans 99 % des pixels",
+    )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from plantset.clean.checks import WORKING_SIZE_PX, CheckThresholds, find_issues
+from plantset.clean.checks import WORKING_SIZE_PX, find_issues, view_photo
 from plantset.clean.cues import PhotoCues, colour_bytes
 from plantset.clean.duplicates import perceptual_hash, thumbnail
+from plantset.clean.thresholds import CheckThresholds
 from plantset.core.errors import DataError
 from plantset.core.language import tr
 from plantset.core.photo import MAX_BYTES, Photo, PhotoError, decode_photo, encode_jpeg, has_wrong_suffix, shrink
@@ -28,6 +29,7 @@ class Job:
     image: Path
     min_size: int
     target_size: int
+    thresholds: CheckThresholds = field(default_factory=CheckThresholds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,13 @@ def measure(job: Job) -> Outcome:
 
 
 def _facts(job: Job, photo: Photo, data: bytes, *, wrong_suffix: bool) -> PhotoFacts:
-    grey = np.asarray(cv2.cvtColor(shrink(photo.pixels, WORKING_SIZE_PX), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-    issues = {*find_issues(grey, photo.original_size, CheckThresholds()), *_NOTED_ISSUES.intersection(photo.notes)}
+    seen = shrink(photo.pixels, WORKING_SIZE_PX)
+    grey = np.asarray(cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    view = view_photo(seen, grey, photo.original_size, job.source.name)
+    issues = {*find_issues(view, job.thresholds), *_NOTED_ISSUES.intersection(photo.notes)}
     if wrong_suffix:
         issues.add("extension-mismatch")
-    pixels = shrink(photo.pixels, job.target_size)
+    pixels = seen if job.target_size == WORKING_SIZE_PX else shrink(photo.pixels, job.target_size)
     encoded = encode_jpeg(pixels)
     _write(job.image, encoded)
     return PhotoFacts(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from plantset.clean.engine import measure_all
 from plantset.clean.facts import PART_SUFFIX, Job, Outcome, PhotoFacts, Refusal
 from plantset.clean.journal import Entry, JournalWriter, Stamp, read_journal, write_journal
 from plantset.clean.scan import FoundFile
+from plantset.clean.thresholds import CheckThresholds
 from plantset.core.errors import DataError
 from plantset.core.language import tr
 from plantset.core.log import progress
@@ -29,6 +30,7 @@ class Workshop:
     min_size: int
     target_size: int
     num_workers: int | None
+    thresholds: CheckThresholds = field(default_factory=CheckThresholds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def restore_images(kept: Iterable[tuple[FoundFile, str, PhotoFacts]], workshop: 
         DataError: a photo has become unreadable since it was measured.
     """
     absent = [
-        Job(file.path, workshop.images_dir / image_path, workshop.min_size, workshop.target_size)
+        _job(file, image_path, workshop)
         for file, image_path, facts in kept
         if _length(workshop.images_dir / image_path) != facts.image_bytes
     ]
@@ -94,10 +96,7 @@ def tidy(files: Sequence[FoundFile], worked: Worked, kept_images: set[str], work
 
 
 def _measure(todo: Sequence[tuple[FoundFile, Stamp]], workshop: Workshop) -> dict[str, Entry]:
-    jobs = [
-        Job(file.path, workshop.images_dir / stamp.image_path, workshop.min_size, workshop.target_size)
-        for file, stamp in todo
-    ]
+    jobs = [_job(file, stamp.image_path, workshop) for file, stamp in todo]
     fresh: dict[str, Entry] = {}
     outcomes = measure_all(jobs, workshop.num_workers)
     with JournalWriter(workshop.journal) as journal:
@@ -106,6 +105,11 @@ def _measure(todo: Sequence[tuple[FoundFile, Stamp]], workshop: Workshop) -> dic
             fresh[file.source_path] = Entry(workshop.settings, stamp, outcome)
             journal.add(file.source_path, fresh[file.source_path])
     return fresh
+
+
+def _job(file: FoundFile, image_path: str, workshop: Workshop) -> Job:
+    image = workshop.images_dir / image_path
+    return Job(file.path, image, workshop.min_size, workshop.target_size, workshop.thresholds)
 
 
 def _stamp(file: FoundFile, image_path: str) -> Stamp | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import cv2
@@ -15,6 +15,7 @@ import simplejpeg
 from plantset.clean.config import CleanConfig
 from plantset.clean.journal import journal_path
 from plantset.clean.naming import image_names
+from plantset.clean.rejection import names_to_reject, reject_failed, thresholds_of
 from plantset.clean.report import CleanReport, class_twins
 from plantset.clean.resume import Workshop, do_photos, restore_images, tidy
 from plantset.clean.scan import FoundFile, scan_folder
@@ -46,7 +47,7 @@ from plantset.core.records import (
     write_rejected,
 )
 
-_METHOD = 2  # raise it when facts or images of the same photo change, so that no old journal is reused
+_METHOD = 3  # raise it when facts or images of the same photo change, so that no old journal is reused
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ def clean(config: CleanConfig) -> CleanReport:
 
     worked = do_photos([file for file in files if file.refusal is None], image_paths, workshop)
     candidates, rejected = sort_out(files, worked.outcomes, image_paths)
+    candidates, failed = reject_failed(candidates, names_to_reject(config.reject))
+    rejected += failed
     selected = _select(candidates, rejected, config.min_group_count)
     if not selected.candidates:
         raise _nothing_left(root, selected.rejected)
@@ -112,6 +115,7 @@ def _workshop(config: CleanConfig, root: Path) -> Workshop:
         "min_size": config.min_size,
         "target_size": config.target_size,
         "quality": JPEG_QUALITY,
+        "thresholds": asdict(thresholds_of(config)),
         "root": str(root.resolve()),
         "images_dir": str(images_dir.resolve()),
         "versions": [simplejpeg.__version__, PIL.__version__, cv2.__version__],
@@ -123,12 +127,14 @@ def _workshop(config: CleanConfig, root: Path) -> Workshop:
         min_size=config.min_size,
         target_size=config.target_size,
         num_workers=config.num_workers,
+        thresholds=thresholds_of(config),
     )
 
 
 def _check_places(config: CleanConfig, root: Path, images_dir: Path) -> None:
     """Refuse numbers out of range, a folder that isn't there, and outputs that would touch the source."""
     _check_numbers(config)
+    names_to_reject(config.reject)
     _check_table_flags(config)
     if not root.is_dir():
         raise ConfigError(

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
-from plantset.clean.checks import CheckThresholds, find_issues, percentiles, sharpness
+from plantset.clean.checks import CHECKS, find_issues, percentiles, sharpness, view_photo
+from plantset.clean.config import CleanConfig
+from plantset.clean.cues import PhotoCues
+from plantset.clean.facts import PhotoFacts
+from plantset.clean.frame import is_named_augmented
+from plantset.clean.rejection import names_to_reject, reject_failed, thresholds_of
+from plantset.clean.scan import FoundFile
+from plantset.clean.selection import Candidate
+from plantset.clean.thresholds import CHECK_NAMES, CheckThresholds
+from plantset.core.errors import ConfigError
 
 Grey = NDArray[np.uint8]
 Make = Callable[..., NDArray[np.uint8]]
@@ -20,7 +31,13 @@ def grey_of(make_pixels: Make, seed: int = 1) -> Grey:
 
 
 def issues_of(grey: Grey, size: tuple[int, int] = (400, 300)) -> tuple[str, ...]:
-    return find_issues(grey, size, CheckThresholds())
+    tinted = np.stack([grey // 2, grey, grey // 2], axis=2)
+    return find_issues(view_photo(tinted, grey, size), CheckThresholds())
+
+
+def issues_in(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
+    grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    return find_issues(view_photo(pixels, grey, (pixels.shape[1], pixels.shape[0])), CheckThresholds())
 
 
 def test_a_good_photo_has_no_issue(make_pixels: Make) -> None:
@@ -103,3 +120,88 @@ def test_sharpness_is_the_variance_of_the_sharpest_tile() -> None:
 
 def test_a_photo_of_one_pixel_height_is_judged() -> None:
     assert "extreme-aspect" in issues_of(np.arange(200, dtype=np.uint8)[None], (200, 1))
+
+
+def test_a_photo_without_colour_is_grey_scale(make_pixels: Make) -> None:
+    grey = grey_of(make_pixels)
+
+    assert "grey-scale" in issues_in(np.stack([grey] * 3, axis=2))
+
+
+def test_a_photo_in_a_frame_has_a_border(make_pixels: Make) -> None:
+    framed = cv2.copyMakeBorder(make_pixels(1), 12, 12, 12, 12, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+
+    assert "border" in issues_in(np.asarray(framed, dtype=np.uint8))
+
+
+def test_a_round_leaf_on_white_paper_has_no_border(make_pixels: Make) -> None:
+    mask = cv2.circle(np.zeros((300, 400), np.uint8), (200, 150), 120, 1, -1)
+
+    pixels = np.where(mask[:, :, None] == 1, make_pixels(1), 255).astype(np.uint8)
+
+    assert "border" not in issues_in(pixels)
+
+
+def turned(pixels: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
+    height, width = pixels.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    return np.asarray(cv2.warpAffine(pixels, matrix, (width, height)), dtype=np.uint8)
+
+
+def test_a_photo_turned_with_black_corners_is_augmented(make_pixels: Make) -> None:
+    light = np.maximum(make_pixels(1), 60).astype(np.uint8)
+
+    assert "augmented" in issues_in(turned(light, 25))
+
+
+@pytest.mark.parametrize("name", ["aug_0_12.jpg", "leaf_90deg.JPG", "leaf_new30degFlipLR.JPG"])
+def test_a_name_given_by_an_augmentation_program_is_known(name: str) -> None:
+    assert is_named_augmented(name)
+
+
+@pytest.mark.parametrize("name", ["august_12.jpg", "IMG_0190.jpg", "real_00005.jpg", "taken 12 aug.jpg"])
+def test_an_ordinary_name_is_not_augmented(name: str) -> None:
+    assert not is_named_augmented(name)
+
+
+def test_a_caption_on_a_bar_is_a_text_overlay(make_pixels: Make) -> None:
+    pixels = cv2.resize(make_pixels(1), (512, 384), interpolation=cv2.INTER_CUBIC)
+    pixels[-44:] = 255
+    picture = Image.fromarray(pixels)
+    font = ImageFont.load_default(size=22)
+    ImageDraw.Draw(picture).text((20, 346), "field station plot 12 tomato", fill=(0, 0, 0), font=font)
+
+    assert "text-overlay" in issues_in(np.asarray(picture))
+
+
+def test_the_flags_of_clean_are_the_thresholds_defaults() -> None:
+    assert thresholds_of(CleanConfig()) == CheckThresholds()
+
+
+def test_every_check_has_a_name_that_reject_knows() -> None:
+    assert tuple(CHECKS) == CHECK_NAMES
+
+
+def test_names_to_reject_may_be_parted_by_commas() -> None:
+    assert names_to_reject(("blurred,too-dark", "border")) == {"blurred", "too-dark", "border"}
+
+
+def test_an_unknown_name_to_reject_is_answered_with_all_names() -> None:
+    with pytest.raises(ConfigError) as caught:
+        names_to_reject(("blurry",))
+
+    assert all(name in str(caught.value.fix) for name in CHECK_NAMES)
+
+
+def candidate(name: str, *issues: str) -> Candidate:
+    facts = PhotoFacts("00", (300, 300), (300, 300), "0" * 16, issues, b"", 1, PhotoCues(b"", 1))
+    return Candidate(FoundFile(path=Path(name), source_path=name, label="a"), "a", name, facts)
+
+
+def test_only_photos_that_fail_a_named_check_are_rejected() -> None:
+    photos = [candidate("good.jpg"), candidate("soft.jpg", "blurred"), candidate("framed.jpg", "border")]
+
+    kept, rejected = reject_failed(photos, {"blurred"})
+
+    assert [photo.image_path for photo in kept] == ["good.jpg", "framed.jpg"]
+    assert [(row.source_path, row.reason) for row in rejected] == [("soft.jpg", "blurred")]

@@ -1,0 +1,57 @@
+"""Photos that fail a check which `--reject` names are left out, with the check as the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from plantset.clean.config import CleanConfig
+from plantset.clean.selection import Candidate
+from plantset.clean.thresholds import CHECK_NAMES, CheckThresholds
+from plantset.core.errors import ConfigError
+from plantset.core.language import tr
+from plantset.core.records import RejectedRecord
+
+
+def thresholds_of(config: CleanConfig) -> CheckThresholds:
+    """Return the thresholds that the flags of the same names give."""
+    return CheckThresholds(
+        dark_level=config.dark_level,
+        light_level=config.light_level,
+        low_contrast_range=config.low_contrast_range,
+        uniform_std=config.uniform_std,
+        blurred_variance=config.blurred_variance,
+        extreme_aspect_ratio=config.extreme_aspect_ratio,
+        grey_chroma=config.grey_chroma,
+    )
+
+
+def names_to_reject(values: Sequence[str]) -> frozenset[str]:
+    """Read the names of checks, parted by commas or given one by one.
+
+    Raises:
+        ConfigError: a name that no check has; all names are listed.
+    """
+    names = frozenset(name.strip() for value in values for name in value.split(",") if name.strip())
+    unknown = sorted(names - set(CHECK_NAMES))
+    if unknown:
+        known = ", ".join(CHECK_NAMES)
+        raise ConfigError(
+            tr(f"--reject: there is no check {unknown[0]!r}", f"--reject : il n'y a pas de contrôle « {unknown[0]} »"),
+            tr(f"the checks are {known}", f"les contrôles sont {known}"),
+        )
+    return names
+
+
+def reject_failed(
+    candidates: Sequence[Candidate], names: Collection[str]
+) -> tuple[list[Candidate], list[RejectedRecord]]:
+    """Part the photos that fail none of these checks from those that do; the first check by name is the reason."""
+    kept: list[Candidate] = []
+    rejected: list[RejectedRecord] = []
+    for candidate in candidates:
+        failed = [issue for issue in candidate.facts.issues if issue in names]
+        if failed:
+            rejected.append(RejectedRecord(candidate.file.source_path, failed[0], ", ".join(failed)))
+        else:
+            kept.append(candidate)
+    return kept, rejected
