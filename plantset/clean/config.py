@@ -86,6 +86,23 @@ class CleanConfig:
         en="when copies of one photo stand in two splits, move them to one: test wins over val over train",
         fr="quand des copies d'une photo sont dans deux partages, les réunir : test l'emporte sur val, puis train",
     )
+    new_splits: bool = option(
+        False,
+        en="draw the splits afresh; by default photos of an earlier manifest at --output-file keep theirs",
+        fr="refaire les partages ; par défaut les photos d'un manifeste précédent à --output-file gardent le leur",
+    )
+    embeddings: bool = option(
+        False,
+        en="also find crops and other shots of one leaf, by a network's features checked geometrically "
+        "(about 0.1 s of CPU a photo, once)",
+        fr="trouver aussi les recadrages et autres prises d'une même feuille, par un réseau puis vérification "
+        "géométrique (environ 0,1 s de processeur par photo, une fois)",
+    )
+    drop_duplicates: bool = option(
+        False,
+        en="reject near copies but for the best of each; by default they stay, in one split",
+        fr="rejeter les quasi-copies sauf la meilleure ; par défaut elles restent, dans un seul partage",
+    )
     keep_time: bool = option(
         False,
         en="keep the time of capture in the manifest (taken_at); by default nothing of EXIF is kept",

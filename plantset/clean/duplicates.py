@@ -52,6 +52,12 @@ def confirm_pairs(pairs: Pairs, thumbnails: NDArray[np.uint8], min_correlation: 
     return np.concatenate([np.empty((0, 2), dtype=np.int64), *kept])
 
 
+def correlation(first: bytes, second: bytes) -> float:
+    """Return how alike two thumbnails are as they stand, unturned: 1 for equal up to brightness and contrast."""
+    left, right = (_standardised(np.frombuffer(side, dtype=np.uint8)[None]) for side in (first, second))
+    return float((left * right).sum())
+
+
 def _correlated(pairs: Pairs, thumbnails: NDArray[np.uint8], min_correlation: float) -> Pairs:
     left, right = (_standardised(thumbnails[pairs[:, side]]) for side in (0, 1))
     turned = (right, right.transpose(0, 2, 1))

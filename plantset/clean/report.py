@@ -27,6 +27,7 @@ class CleanReport:
         leaks: groups that the given splits spread over several; `leaks_left` of them still are.
         class_twins: labels that differ only by case, spaces or underscores.
         nested: some folders lie between the split and the class.
+        splits_kept: photos that keep the split of an earlier manifest in the same place.
         reused: files that an earlier run had already done.
     """
 
@@ -45,6 +46,7 @@ class CleanReport:
     class_twins: tuple[tuple[str, ...], ...]
     nested: bool
     reused: int
+    splits_kept: int = 0
 
     def summary(self) -> str:
         """Return the result in the message language, the doubtful first."""
@@ -73,6 +75,13 @@ class CleanReport:
                 tr(
                     f"  {self.reused} files had been done before and were not read again",
                     f"  {self.reused} fichiers étaient déjà faits et n'ont pas été relus",
+                )
+            )
+        if self.splits_kept:
+            lines.append(
+                tr(
+                    f"  {self.splits_kept} photos keep the split of the earlier manifest; --new-splits draws afresh",
+                    f"  {self.splits_kept} photos gardent le partage du manifeste précédent ; --new-splits le refait",
                 )
             )
         lines.append(tr(f"manifest: {self.manifest}", f"manifeste : {self.manifest}"))

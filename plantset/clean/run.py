@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -24,9 +24,12 @@ from plantset.clean.selection import (
     LABEL_CONFLICT,
     Candidate,
     drop_exact_copies,
+    drop_near_copies,
     drop_rare_classes,
     group_candidates,
     is_excluded,
+    memory_path,
+    name_copies,
     sort_out,
 )
 from plantset.clean.split import SplitPlan, assign_splits, find_leaks
@@ -42,6 +45,7 @@ from plantset.core.records import (
     RejectedRecord,
     Split,
     default_images_dir,
+    read_clean_records,
     rejected_path,
     write_manifest,
     write_rejected,
@@ -79,19 +83,23 @@ def clean(config: CleanConfig) -> CleanReport:
     candidates, rejected = sort_out(files, worked.outcomes, image_paths)
     candidates, failed = reject_failed(candidates, names_to_reject(config.reject))
     rejected += failed
-    selected = _select(candidates, rejected, config.min_group_count)
+    previous = _previous_splits(config)
+    selected = _select(config, candidates, rejected, previous)
     if not selected.candidates:
         raise _nothing_left(root, selected.rejected)
     restore_images([(item.file, item.image_path, item.facts) for item in selected.candidates], workshop)
 
-    members = [candidate.split_member() for candidate in selected.candidates]
+    members = [candidate.split_member(previous) for candidate in selected.candidates]
     plan = SplitPlan(config.val_ratio, config.test_ratio, config.seed, config.fix_leaks)
     splits = assign_splits(members, plan)
     records = [
         _record(item, split, keep_time=config.keep_time)
         for item, split in zip(selected.candidates, splits, strict=True)
     ]
-    report = _report(config, selected, records, workshop.images_dir, reused=worked.reused)
+    report = replace(
+        _report(config, selected, records, workshop.images_dir, reused=worked.reused),
+        splits_kept=sum(member.previous is not None for member in members),
+    )
     _write(config, records, selected.rejected, report)
     tidy(files, worked, {record.image_path for record in records}, workshop)
     return report
@@ -230,11 +238,29 @@ def _image_names(files: Sequence[FoundFile]) -> list[str]:
     return image_names([file.source_path for file in files])
 
 
-def _select(candidates: Sequence[Candidate], rejected: list[RejectedRecord], min_group_count: int) -> _Selected:
-    grouped, near_copy_pairs = group_candidates(candidates)
-    leaks = find_leaks([candidate.split_member() for candidate in grouped])
+def _previous_splits(config: CleanConfig) -> dict[str, Split]:
+    """Return the split of each content that an earlier manifest in the same place holds."""
+    if config.new_splits or not config.output_file.exists():
+        return {}
+    return {record.sha256: record.split for record in read_clean_records(config.output_file)}
+
+
+def _select(
+    config: CleanConfig,
+    candidates: Sequence[Candidate],
+    rejected: list[RejectedRecord],
+    previous: Mapping[str, Split],
+) -> _Selected:
+    grouped, near_copy_pairs = group_candidates(
+        candidates, memory_path(config.output_file) if config.embeddings else None
+    )
+    leaks = find_leaks([candidate.split_member(previous) for candidate in grouped])
     distinct, copies = drop_exact_copies(grouped)
-    common, rare = drop_rare_classes(distinct, min_group_count)
+    distinct = name_copies(distinct)
+    if config.drop_duplicates:
+        distinct, near = drop_near_copies(distinct)
+        copies += near
+    common, rare = drop_rare_classes(distinct, config.min_group_count)
     everything = sorted([*rejected, *copies, *rare], key=lambda record: record.source_path)
     return _Selected(common, everything, near_copy_pairs, len(leaks))
 
@@ -255,6 +281,8 @@ def _record(candidate: Candidate, split: Split, *, keep_time: bool) -> CleanReco
         issues=tuple(sorted({*facts.issues, *conflict})),
         style=candidate.file.style,
         source=candidate.file.source,
+        group_rules=candidate.rules,
+        copy_of=candidate.copy_of,
         taken_at=facts.taken_at if keep_time else None,
     )
 

@@ -6,14 +6,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
 
 from plantset.clean.facts import Outcome, PhotoFacts, Refusal
 from plantset.clean.groups import GroupMember, group_photos
 from plantset.clean.scan import FoundFile
 from plantset.clean.split import SplitMember, strongest
-from plantset.core.records import RejectedRecord
+from plantset.core.photo import decode_photo
+from plantset.core.records import RejectedRecord, Split
 
 EXACT_COPY = "exact-copy"
+NEAR_COPY = "near-copy"
 EXCLUDED = "excluded-label"
 NO_LABEL = "no-label"
 TOO_FEW_GROUPS = "too-few-groups"
@@ -22,7 +27,14 @@ LABEL_CONFLICT = "label-conflict"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A photo that is good by itself; `group` and `in_conflict` are filled by `group_candidates`."""
+    """A photo that is good by itself; the rest is filled by `group_candidates` and `name_copies`.
+
+    Attributes:
+        content: equal for photos of equal bytes or pixels.
+        cluster: equal for copies of one photo.
+        rules: why it is in its group.
+        copy_of: source path of the best photo among its near copies; None for that one.
+    """
 
     file: FoundFile
     label: str
@@ -30,10 +42,19 @@ class Candidate:
     facts: PhotoFacts
     group: str = ""
     in_conflict: bool = False
+    content: str = ""
+    cluster: str = ""
+    rules: tuple[str, ...] = ()
+    copy_of: str | None = None
 
-    def split_member(self) -> SplitMember:
-        """Return what splitting needs to know of it."""
-        return SplitMember(self.label, self.group, self.file.split)
+    def split_member(self, previous: Mapping[str, Split]) -> SplitMember:
+        """Return what splitting needs to know of it; `previous` is the split of each content in an earlier manifest."""
+        return SplitMember(self.label, self.group, self.file.split, previous.get(self.facts.sha256))
+
+
+def memory_path(output_file: Path) -> Path:
+    """Return `NAME.embeddings.npz` for `NAME.jsonl`: what `--embeddings` remembers."""
+    return output_file.with_name(output_file.name.removesuffix(".jsonl") + ".embeddings.npz")
 
 
 def is_excluded(label: str | None, patterns: Iterable[str]) -> bool:
@@ -58,33 +79,107 @@ def sort_out(
     return candidates, rejected
 
 
-def group_candidates(candidates: Sequence[Candidate]) -> tuple[list[Candidate], int]:
-    """Return the candidates with their groups and conflicts, and how many pairs of near copies there are."""
-    grouping = group_photos([_group_member(candidate) for candidate in candidates])
+def group_candidates(
+    candidates: Sequence[Candidate], embeddings_file: Path | None = None
+) -> tuple[list[Candidate], int]:
+    """Return the candidates with their groups and conflicts, and how many pairs of near copies there are.
+
+    Args:
+        candidates: sorted by source path.
+        embeddings_file: memory of `--embeddings`; None goes without.
+    """
+
+    def are_pixels_equal(first: int, second: int) -> bool:
+        return _are_pixels_equal(candidates[first].file.path, candidates[second].file.path)
+
+    def find_same_leaves(indices: Sequence[int], likely: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        from plantset.clean.embeddings import LeafPhoto, find_same_leaves
+
+        assert embeddings_file is not None
+        places = {index: place for place, index in enumerate(indices)}
+        photos = [LeafPhoto(candidates[index].file.path, candidates[index].facts.sha256) for index in indices]
+        near = [(places[one], places[other]) for one, other in likely if one in places and other in places]
+        return [(indices[one], indices[other]) for one, other in find_same_leaves(photos, near, embeddings_file)]
+
+    members = [_group_member(candidate) for candidate in candidates]
+    grouping = group_photos(members, are_pixels_equal, find_same_leaves if embeddings_file else None)
     grouped = [
-        replace(candidate, group=group, in_conflict=index in grouping.conflicts)
-        for index, (candidate, group) in enumerate(zip(candidates, grouping.groups, strict=True))
+        replace(
+            candidate,
+            group=grouping.groups[index],
+            content=grouping.contents[index],
+            cluster=grouping.clusters[index],
+            rules=grouping.rules[index],
+            in_conflict=index in grouping.conflicts,
+        )
+        for index, candidate in enumerate(candidates)
     ]
     return grouped, grouping.near_copy_pairs
 
 
 def drop_exact_copies(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[RejectedRecord]]:
     """Keep one photo for each content and label: the one in the strongest split, then the first by name."""
+    copies: list[RejectedRecord] = []
+    kept: list[Candidate] = []
+    for family in _families(candidates, "content"):
+        first = min(_in_strongest_split(family), key=lambda candidate: candidate.file.source_path)
+        kept.append(first)
+        for candidate in family:
+            if candidate is not first:
+                same_bytes = candidate.facts.sha256 == first.facts.sha256
+                detail = f"of {first.file.source_path}" + ("" if same_bytes else ", in another format")
+                copies.append(RejectedRecord(candidate.file.source_path, EXACT_COPY, detail))
+    return sorted(kept, key=lambda candidate: candidate.file.source_path), copies
+
+
+def name_copies(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Choose the best photo of each cluster of near copies under one label; the others say in `copy_of` which it is.
+
+    The best stands in the strongest given split, fails the fewest checks, is the largest, then the sharpest: at one
+    size and one quality, a sharper picture takes more bytes.
+    """
+    best: dict[str, str] = {}
+    for family in _families(candidates, "cluster"):
+        first = min(_in_strongest_split(family), key=_quality)
+        best |= {one.file.source_path: first.file.source_path for one in family if one is not first}
+    return [replace(candidate, copy_of=best.get(candidate.file.source_path)) for candidate in candidates]
+
+
+def drop_near_copies(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[RejectedRecord]]:
+    """Leave out what `name_copies` found to be a lesser copy."""
+    kept = [candidate for candidate in candidates if candidate.copy_of is None]
+    copies = [
+        RejectedRecord(candidate.file.source_path, NEAR_COPY, f"of {candidate.copy_of}")
+        for candidate in candidates
+        if candidate.copy_of is not None
+    ]
+    return kept, copies
+
+
+def _families(candidates: Sequence[Candidate], what: str) -> list[list[Candidate]]:
     families: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
     for candidate in candidates:
-        families[candidate.facts.sha256, candidate.label].append(candidate)
-    kept, copies = [], []
-    for family in families.values():
-        splits = [candidate.file.split for candidate in family if candidate.file.split is not None]
-        wanted = strongest(splits) if splits else None
-        first = min(family, key=lambda candidate: (candidate.file.split != wanted, candidate.file.source_path))
-        kept.append(first)
-        copies += [
-            RejectedRecord(candidate.file.source_path, EXACT_COPY, f"of {first.file.source_path}")
-            for candidate in family
-            if candidate is not first
-        ]
-    return sorted(kept, key=lambda candidate: candidate.file.source_path), copies
+        families[getattr(candidate, what) or candidate.facts.sha256, candidate.label].append(candidate)
+    return list(families.values())
+
+
+def _in_strongest_split(family: Sequence[Candidate]) -> list[Candidate]:
+    splits = [candidate.file.split for candidate in family if candidate.file.split is not None]
+    wanted = strongest(splits) if splits else None
+    return [candidate for candidate in family if candidate.file.split == wanted]
+
+
+def _quality(candidate: Candidate) -> tuple[int, int, float, str]:
+    facts = candidate.facts
+    width, height = facts.original_size
+    bytes_a_pixel = facts.image_bytes / (facts.size[0] * facts.size[1])
+    return len(facts.issues), -width * height, -bytes_a_pixel, candidate.file.source_path
+
+
+def _are_pixels_equal(first: Path, second: Path) -> bool:
+    """Decode both in full; two decoders may round one grey level apart."""
+    one, other = (decode_photo(path).pixels for path in (first, second))
+    return one.shape == other.shape and int(np.abs(one.astype(np.int16) - other).max()) <= 1
 
 
 def drop_rare_classes(
@@ -114,4 +209,6 @@ def _group_member(candidate: Candidate) -> GroupMember:
         source=candidate.file.source,
         user_group=candidate.file.user_group,
         plain="uniform" in candidate.facts.issues,
+        original_size=candidate.facts.original_size,
+        taken_at=candidate.facts.taken_at,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from plantset.core.records import SPLITS, Split
@@ -14,11 +14,17 @@ _STRENGTH: dict[Split, int] = {"train": 0, "val": 1, "test": 2}
 
 @dataclass(frozen=True, slots=True)
 class SplitMember:
-    """What splitting needs to know of one photo; `given` is the split that the user's folders or table say."""
+    """What splitting needs to know of one photo.
+
+    Attributes:
+        given: the split that the user's folders or table say.
+        previous: the split in an earlier manifest.
+    """
 
     label: str
     group: str
     given: Split | None
+    previous: Split | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +43,38 @@ def strongest(splits: Sequence[Split]) -> Split:
 
 
 def find_leaks(members: Sequence[SplitMember]) -> list[str]:
-    """Return the groups that the user's own splits spread over two or more, sorted."""
+    """Return the groups that the user's own splits, or those of an earlier manifest, spread over several; sorted."""
     splits: dict[str, set[Split]] = defaultdict(set)
-    for member in members:
+    for member in settle(members):
         if member.given:
             splits[member.group].add(member.given)
     return sorted(group for group, given in splits.items() if len(given) > 1)
 
 
+def settle(members: Sequence[SplitMember]) -> list[SplitMember]:
+    """Return the members with `given` as an earlier manifest completes it.
+
+    What the user's folders say wins, but for photos in train that an earlier run drew for a split that the user has
+    not made.
+    """
+    made = {member.given for member in members}
+    return [
+        replace(member, given=member.previous)
+        if member.previous and (member.given is None or (member.given == "train" and member.previous not in made))
+        else member
+        for member in members
+    ]
+
+
 def assign_splits(members: Sequence[SplitMember], plan: SplitPlan) -> list[Split]:
     """Return each photo's split, in order.
 
-    Splits that are given are kept (`plan.fix_leaks` unites a group that is spread). When the user gave some splits but
+    Splits that are given, now or in an earlier manifest, are kept (`plan.fix_leaks` unites a group that is spread).
+    When the user gave some splits but
     not val, or not test though it is asked for, those are drawn from train. Everything else is drawn group by group,
     stratified by label; a held-out split gets at least one group of each class that has enough of them.
     """
+    members = settle(members)
     given = _given_splits(members, plan)
     wanted: list[Split] = [split for split in SPLITS if split == "train" or _ratio(plan, split) > 0]
     present = {split for split in given if split}

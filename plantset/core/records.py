@@ -41,6 +41,9 @@ class CleanRecord:
         issues: names of the checks that the photo failed but survived, sorted.
         style: "lab", "field" or whatever the user's table says; absent when unknown.
         source: the collection the photo comes from, when the user's table says it.
+        group_rules: why it is in its group: same-bytes, same-pixels, near-copy, file-name, series, burst, same-leaf,
+            table; empty for a photo alone.
+        copy_of: source path of the best photo among its near copies; absent for that one.
         taken_at: when the camera says the photo was taken, ISO 8601 without a zone; only with `--keep-time`.
     """
 
@@ -57,6 +60,8 @@ class CleanRecord:
     style: str | None = None
     source: str | None = None
     taken_at: str | None = None
+    group_rules: tuple[str, ...] = ()
+    copy_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,8 @@ class Record:
     style: str | None = None
     source: str | None = None
     taken_at: str | None = None
+    group_rules: tuple[str, ...] = ()
+    copy_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
-from plantset.clean.groups import GroupMember, group_photos, original_name
+from plantset.clean.groups import GroupMember, group_photos
+from plantset.clean.leaf_names import original_name
 
 
 def member(path: str, *, label: str = "rust", sha: str | None = None, seed: int, **others: str) -> GroupMember:
