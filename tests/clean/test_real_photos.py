@@ -23,8 +23,8 @@ KEPT = {
     "16_5-7_thumb.png": (),
     "22_alfalfa-mosaic-virus-treatment-1536x1536.webp": (),
     "23_csm_basal_rot_fusarium_oxysporum_tomato_koppert_41b5d22c2b.webp": (),
-    "24_fuzTscAPhiNPLNYMhQz2TL-774-80.jpg.webp": (),
-    "28_Dgqmiyeaqy-1080.webp": ("extension-mismatch",),
+    "24_fuzTscAPhiNPLNYMhQz2TL-774-80.jpg.webp": ("text-overlay",),  # a picture library's number
+    "28_Dgqmiyeaqy-1080.webp": ("extension-mismatch", "text-overlay"),  # a university's name
     "29_how-to-get-rid-of-colorado-potato-beetles-780x520.webp": ("extension-mismatch",),
     "46_Corn_Blight (1107).jpg": ("extreme-aspect",),
     "50_Eight-spotted_flea_beetle_(Omophoita_cyanipennis_octomaculata).jpg": (),
