@@ -1,7 +1,8 @@
 """Read the JSON of diseases that people really have, and give it one shape.
 
 Understood: a list of objects; name -> fields; name -> text; crop -> entries; everything under one wrapper key; one
-object per language; fields in French, English or both; values as text, list, or an object per language, organ or crop.
+object per language; fields in French, English or both; values as text, list, or an object per language, organ or crop;
+one object a line (JSON lines). An entry that says something else of each crop is cut into one entry a crop.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from plantset.core.files import read_text
 from plantset.core.language import tr
 from plantset.core.records import Texts
 from plantset.knowledge.names import tokenise, word_set
+from plantset.knowledge.schema import Organ
 from plantset.knowledge.user_entry import UserEntry, UserFile
 
 _LANGUAGE_KEYS = {"fr": "fr", "francais": "fr", "french": "fr", "en": "en", "english": "en", "anglai": "en"}
@@ -41,7 +43,8 @@ _FIELDS = {
     "symptoms": "symptoms symptom symptomes symptome signs signes symptoms_on_leaves symptomes_foliaires "
     "symptom_description degats damage damages",
     "development": "evolution development developpement disease_cycle cycle progression",
-    "conditions": "favorable_conditions conditions conditions_favorables season saison environment",
+    "conditions": "favorable_conditions favourable_conditions conditions conditions_favorables season saison "
+    "environment saisonnalite climat climate periode",
     "severity": "severity severite gravite gravity",
     "management": "management traitement traitements treatment treatments gestion lutte control controle prevention "
     "recommandations recommendations recommandation solutions solution prevention_methods methodes_de_lutte remedies "
@@ -50,11 +53,27 @@ _FIELDS = {
     "lutte_biologique lutte_chimique cultural_control traitement_chimique traitement_biologique mesures_preventives",
 }
 _FRENCH_KEYS = word_set("symptomes symptome signes traitement traitements gestion lutte maladie degats")
-_TEXT_FIELDS = ("description", "symptoms", "development", "management")
+_TEXT_FIELDS = ("description", "symptoms", "development", "conditions", "management")
+_ORGANS: dict[Organ, str] = {
+    "leaf": "leaf leaves foliage feuille feuilles feuillage foliaires",
+    "stem": "stem stems tige tiges branch branches rameaux tronc trunk twigs",
+    "root": "root roots racine racines collar collet",
+    "flower": "flower flowers fleur fleurs inflorescence inflorescences",
+    "fruit": "fruit fruits pod pods gousses cabosses capsules",
+    "grain": "grain grains seed seeds graines semences ears epis panicles panicules",
+    "tuber": "tuber tubers tubercule tubercules bulbs bulbes",
+    "plant": "plant plante whole_plant plante_entiere general",
+}
+_ORGAN_OF_KEY = {key: organ for organ, keys in _ORGANS.items() for key in keys.split()}
 _FIELD_OF_KEY = {key: field for field, keys in _FIELDS.items() for key in keys.split()}
 # A full stop ends a sentence unless it ends an abbreviation: "sp.", "pv.", "P. infestans".
 _SENTENCE_END = re.compile(r"\n+|(?<=[.!?…])(?<!\b\w\.)(?<!\b(?:sp|pv|cf)\.)(?<!\b(?:spp|var)\.)\s+|\s*;\s*")
 _LANGUAGE_SUFFIX = re.compile(r"_(fr|en)$")
+_LANGUAGE_TAG = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")  # BCP 47, as far as people write it
+_SEVERAL_CROPS = re.compile(r"\s*[,;/]\s*|\s+(?:et|and|&)\s+")
+
+FindCrop = Callable[[str], str | None]
+_Said = tuple[str, str]  # organ or "", text
 _FRENCH = frozenset(
     [
         "le",
@@ -96,23 +115,17 @@ class _Pairs:
         return [key for key, _ in self.items]
 
 
-def read_user_file(path: Path) -> UserFile:
+def read_user_file(path: Path, find_crop: FindCrop) -> UserFile:
     """Read a user's JSON of diseases.
+
+    Args:
+        path: of the file.
+        find_crop: returns the crop that a name means, or None: tells crops from organs and diseases among keys.
 
     Raises:
         DataError: absent, not UTF-8, not JSON (line and column named), or without any entry that has a name.
     """
-    text = read_text(path)
-    try:
-        root = json.loads(text, object_pairs_hook=lambda pairs: _Pairs(tuple(pairs)))
-    except json.JSONDecodeError as error:
-        raise DataError(
-            tr(
-                f"{path} is not valid JSON: line {error.lineno} column {error.colno}: {error.msg}",
-                f"{path} n'est pas du JSON valide : ligne {error.lineno}, colonne {error.colno} : {error.msg}",
-            ),
-            tr("mend the file there", "corrigez le fichier à cet endroit"),
-        ) from error
+    root = _parse(path, read_text(path))
     named = [(name, crop, fields, language) for name, crop, fields, language in _entries(root, None, None) if name]
     if not named:
         raise DataError(
@@ -123,11 +136,14 @@ def read_user_file(path: Path) -> UserFile:
             ),
         )
     usual = text_language(" ".join(text for _, _, fields, _ in named for text in _texts(fields))) or "en"
-    entries = tuple(_entry(*parts, usual) for parts in named)
+    whole = [_entry(*parts, usual) for parts in named]
+    entries = tuple(
+        one for entry, parts in zip(whole, named, strict=True) for one in _by_crop(entry, parts, usual, find_crop)
+    )
     # Twins by case or spaces are duplicates too: people do not mean two diseases by them.
     seen = Counter((" ".join(entry.name.lower().split()), entry.crops) for entry in entries)
     duplicates = tuple(sorted({name for (name, _), count in seen.items() if count > 1}))
-    unknown = Counter(key for entry in entries for key in entry.extra)
+    unknown = Counter(key for entry in whole for key in entry.extra)
     return UserFile(entries, duplicates, dict(sorted(unknown.items())))
 
 
@@ -140,6 +156,30 @@ def text_language(text: str) -> str | None:
 
 
 _Named = tuple[str, tuple[str, ...], _Pairs, str | None]
+
+
+def _parse(path: Path, text: str) -> Any:
+    """Return the JSON value; objects one a line are a list."""
+    try:
+        return json.loads(text, object_pairs_hook=_pairs)
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data":
+            lines = [line for line in text.splitlines() if line.strip()]
+            try:
+                return [json.loads(line, object_pairs_hook=_pairs) for line in lines]
+            except json.JSONDecodeError:
+                pass  # no JSON lines either: the first error says where the file goes wrong
+        raise DataError(
+            tr(
+                f"{path} is not valid JSON: line {error.lineno} column {error.colno}: {error.msg}",
+                f"{path} n'est pas du JSON valide : ligne {error.lineno}, colonne {error.colno} : {error.msg}",
+            ),
+            tr("mend the file there", "corrigez le fichier à cet endroit"),
+        ) from error
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> _Pairs:
+    return _Pairs(tuple(pairs))
 
 
 def _entries(node: Any, crop: str | None, language: str | None) -> Iterator[_Named]:
@@ -172,59 +212,127 @@ def _object_entries(node: _Pairs, crop: str | None, language: str | None) -> Ite
 def _named_entry(key: str, node: _Pairs, crop: str | None, language: str | None) -> Iterator[_Named]:
     names = [value for field, value in node.items if _field(field) == "name"]
     own = [name for value in names for name in _texts(value)]
-    crops = [name for field, value in node.items if _field(field) == "crop" for name in _texts(value)]
+    crops = [name for field, value in node.items if _field(field) == "crop" for name in _crop_names(value)]
     name = key or (own[0] if own else "")
     yield name.strip(), tuple(crops) or _crops(crop), node, language
 
 
+def _crop_names(value: Any) -> Iterator[str]:
+    """Yield the crops of "tomate, pomme de terre", of a list, or of an object of crop -> anything."""
+    if isinstance(value, _Pairs) and not _is_per_language(value):
+        groups = [item for _, item in value.items if isinstance(item, list)]
+        yield from (name for group in groups for name in _crop_names(group))
+        yield from (key for key, item in value.items if not isinstance(item, list))
+        return
+    for text in _texts(value):
+        yield from (name for name in _SEVERAL_CROPS.split(text) if name)
+
+
+def _by_crop(entry: UserEntry, parts: _Named, usual: str, find_crop: FindCrop) -> Iterator[UserEntry]:
+    """Yield the entry, or one for each crop that it says something of its own of."""
+    name, _, fields, language = parts
+    texts = [value for field, value in fields.items if _field(field) in _TEXT_FIELDS]
+    told = {key for value in texts if _is_per_crop(value, find_crop) for key in value.keys}
+    if not told:
+        yield entry
+        return
+    for crop in sorted(told):
+        narrowed = _Pairs(tuple((key, _of_crop(value, crop, find_crop)) for key, value in fields.items))
+        yield replace(_entry(name, (crop,), narrowed, language, usual), extra=entry.extra)
+
+
+def _is_per_crop(value: Any, find_crop: FindCrop) -> bool:
+    return isinstance(value, _Pairs) and bool(value.items) and all(find_crop(key) for key in value.keys)
+
+
+def _of_crop(value: Any, crop: str, find_crop: FindCrop) -> Any:
+    if not _is_per_crop(value, find_crop):
+        return value
+    return next((item for key, item in value.items if key == crop), None)
+
+
 def _entry(name: str, crops: tuple[str, ...], fields: _Pairs, language: str | None, usual: str) -> UserEntry:
-    parts: dict[str, dict[str, list[str]]] = {}
+    parts: dict[str, dict[str, list[_Said]]] = {}
     extra: dict[str, str] = {}
-    agent = ""
+    agent = kind = ""
     for key, value in fields.items:
         field = _field(key)
         if field == "agent":
             agent = agent or "; ".join(_texts(value))
-        elif field not in ("name", "crop", *_TEXT_FIELDS):
-            extra[key] = "; ".join(_texts(value))
+        elif field == "kind":
+            kind = kind or "; ".join(_texts(value))
         elif field in _TEXT_FIELDS:
-            for tag, texts in _by_language(key, value, language, usual):
-                parts.setdefault(tag, {}).setdefault(field, []).extend(texts)
+            for tag, said in _by_language(key, value, language, usual):
+                parts.setdefault(tag, {}).setdefault(field, []).extend(said)
+        elif field not in ("name", "crop"):
+            extra[key] = "; ".join(_texts(value))
     return UserEntry(
         name=" ".join(name.split()),
         crops=crops,
         agent=agent,
+        kind=kind,
         texts={tag: _make_texts(found) for tag, found in parts.items()},
         extra=extra,
     )
 
 
-def _make_texts(found: dict[str, list[str]]) -> Texts:
+def _make_texts(found: dict[str, list[_Said]]) -> Texts:
+    told = [(organ, sentence) for organ, text in found.get("symptoms", []) for sentence in _sentences([text])]
+    told += [("", sentence) for _, text in found.get("development", []) for sentence in _sentences([text])]
+    told = list({sentence: (organ, sentence) for organ, sentence in reversed(told)}.values())[::-1]
+    organs = tuple(organ or "plant" for organ, _ in told) if any(organ for organ, _ in told) else ()
     return Texts(
-        description=" ".join(found.get("description", ())),
-        symptoms=tuple(_sentences(found.get("symptoms", []) + found.get("development", []))),
-        management=tuple(_sentences(found.get("management", []))),
+        description=" ".join(text for _, text in found.get("description", ())),
+        symptoms=tuple(sentence for _, sentence in told),
+        management=tuple(_sentences([text for _, text in found.get("management", [])])),
+        organs=organs,
+        conditions=tuple(_sentences([text for _, text in found.get("conditions", [])])),
     )
 
 
-def _by_language(key: str, value: Any, language: str | None, usual: str) -> Iterator[tuple[str, list[str]]]:
+def _by_language(key: str, value: Any, language: str | None, usual: str) -> Iterator[tuple[str, list[_Said]]]:
     """Yield (language, texts) of a field: told by its own keys, those above it, its words, its key, else the file."""
-    if isinstance(value, _Pairs) and value.items and all(_key(name) in _LANGUAGE_KEYS for name in value.keys):
+    if isinstance(value, _Pairs) and _is_per_language(value):
         for name, inner in value.items:
-            yield _LANGUAGE_KEYS[_key(name)], _texts(inner)
+            yield _LANGUAGE_KEYS.get(_key(name), name.strip()), list(_said(inner))
         return
-    texts = _texts(value)
-    if texts:
+    said = list(_said(value))
+    if said:
         suffix = _LANGUAGE_SUFFIX.search(_key(key))
-        told = language or (suffix.group(1) if suffix else None) or text_language(" ".join(texts))
-        yield told or ("fr" if _key(key) in _FRENCH_KEYS else usual), texts
+        words = " ".join(text for _, text in said)
+        told = language or (suffix.group(1) if suffix else None) or text_language(words)
+        yield told or ("fr" if _key(key) in _FRENCH_KEYS else usual), said
+
+
+def _said(value: Any) -> Iterator[_Said]:
+    """Yield (organ, text): the organ that an object's key names, else ""."""
+    if isinstance(value, _Pairs):
+        for key, inner in value.items:
+            organ = _ORGAN_OF_KEY.get(_key(key), "")
+            yield from ((organ or below, text) for below, text in _said(inner))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _said(item)
+    else:
+        yield from (("", text) for text in _texts(value))
+
+
+def _is_per_language(node: _Pairs) -> bool:
+    """Return whether the keys are languages: one is French or English, the others look like language tags."""
+    keys = node.keys
+    known = [_key(key) in _LANGUAGE_KEYS for key in keys]
+    return any(known) and all(
+        is_known or _LANGUAGE_TAG.fullmatch(key.strip()) for key, is_known in zip(keys, known, strict=True)
+    )
 
 
 def _is_entry(node: _Pairs) -> bool:
     """Return whether an object names its own disease."""
-    return any(_field(key) == "name" and not isinstance(value, _Pairs) for key, value in node.items) and _is_entry_body(
-        node
+    named = any(
+        _field(key) == "name" and (not isinstance(value, _Pairs) or _is_per_language(value))
+        for key, value in node.items
     )
+    return named and _is_entry_body(node)
 
 
 def _is_entry_body(node: _Pairs) -> bool:

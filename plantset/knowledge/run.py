@@ -33,7 +33,15 @@ from plantset.knowledge.photo_texts import apply_photo_text, read_photo_texts
 from plantset.knowledge.probe import ProbeResult, probe_notes
 from plantset.knowledge.render import language_of
 from plantset.knowledge.report import MapReport
-from plantset.knowledge.review import DROP, KEEP, ReviewRow, read_decisions, review_path, write_review
+from plantset.knowledge.review import (
+    DROP,
+    KEEP,
+    ReviewRow,
+    read_decisions,
+    remembered_decisions,
+    review_path,
+    write_review,
+)
 from plantset.knowledge.schema import Catalogue
 from plantset.knowledge.texts import (
     ClassTexts,
@@ -73,9 +81,11 @@ def map_texts(config: MapConfig) -> MapReport:
     matcher = Matcher(catalogue)
     clean_records = read_clean_records(config.dataset_jsonl)
     crop_id = _crop(config.crop, matcher, catalogue)
-    user_file = read_user_file(config.diseases_json) if config.diseases_json else UserFile()
+    user_file = read_user_file(config.diseases_json, matcher.find_crop) if config.diseases_json else UserFile()
     entries = match_entries(user_file.entries, matcher)
-    decisions = read_decisions(config.review, catalogue) if config.review else {}
+    decisions = remembered_decisions(config.output_file, catalogue)
+    if config.review:
+        decisions |= read_decisions(config.review, catalogue)
     photo_texts = read_photo_texts(config.photo_texts) if config.photo_texts else {}
 
     photos = Counter(record.label for record in clean_records)
@@ -181,6 +191,9 @@ def _review_rows(
         if decision or match.disease_id is None or match.score < _CERTAIN_SCORE:
             found_id = match.disease_id or ""
             rows.append(ReviewRow(label, photos[label], found_id, match.how, match.score, match.candidates, decision))
+    # What was decided for labels that are not in this manifest is kept for the next.
+    absent = [label for label in decisions if label not in found]
+    rows += [ReviewRow(label, 0, "", "decision", 1.0, (), decisions[label]) for label in absent]
     return sorted(rows, key=lambda row: (bool(row.decision), bool(row.found), -row.photos, row.label))
 
 

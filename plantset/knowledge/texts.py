@@ -123,7 +123,7 @@ def entry_class_texts(entry: UserEntry) -> ClassTexts:
         known: Language = "fr" if tag == "fr" else "en"
         sheet = Sheet(entry.name, None, "", entry.agent, said.symptoms, said.management)
         description = said.description or describe(sheet, known)
-        texts[tag] = Texts(description, said.symptoms, said.management)
+        texts[tag] = replace(said, description=description)
         source |= dict.fromkeys(_sources(tag, texts[tag]), "user")
     return ClassTexts(
         texts=texts,
@@ -131,6 +131,7 @@ def entry_class_texts(entry: UserEntry) -> ClassTexts:
         mask_terms=mask_terms([entry.name, *entry.crops, *([entry.agent] if entry.agent else [])]),
         disease=entry.name,
         agent=entry.agent or None,
+        kind=entry.kind or None,
     )
 
 
@@ -147,11 +148,14 @@ def _other_languages(entries: Sequence[UserEntry], disease: Disease) -> list[str
 
 
 def _merge(texts: Sequence[Texts]) -> Texts:
-    """Return the first description, symptoms and management that are not empty."""
+    """Return the first of each part that is not empty."""
+    told = next((said for said in texts if said.symptoms), Texts())
     return Texts(
         description=next((said.description for said in texts if said.description), ""),
-        symptoms=next((said.symptoms for said in texts if said.symptoms), ()),
+        symptoms=told.symptoms,
         management=next((said.management for said in texts if said.management), ()),
+        organs=told.organs,
+        conditions=next((said.conditions for said in texts if said.conditions), ()),
     )
 
 
@@ -164,8 +168,8 @@ def _fill(users: Texts, disease: Disease, catalogue: Catalogue, tag: str) -> Tex
         description=users.description or _description(disease, catalogue, tag, told),
         symptoms=symptoms or text.symptoms,
         management=tuple(map(capitalise, users.management)) or text.management,
-        organs=() if symptoms else organ_of_each(text),
-        conditions=text.conditions,
+        organs=users.organs if symptoms else organ_of_each(text),
+        conditions=tuple(map(capitalise, users.conditions)) or text.conditions,
         confused_with=text.confused_with,
     )
 

@@ -16,6 +16,7 @@ class UserEntry:
         name: as the file has it.
         crops: as the file has them; empty where it names none.
         agent: scientific name as the file has it, or "".
+        kind: what the cause is, as the file has it, or "".
         texts: language tag -> what the file says in that language.
         extra: fields that are not understood, kept as text.
     """
@@ -23,6 +24,7 @@ class UserEntry:
     name: str
     crops: tuple[str, ...] = ()
     agent: str = ""
+    kind: str = ""
     texts: Mapping[str, Texts] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
 

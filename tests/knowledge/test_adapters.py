@@ -8,13 +8,15 @@ import pytest
 
 from plantset.core.errors import DataError
 from plantset.knowledge.adapters import read_user_file, text_language
+from plantset.knowledge.catalogue import load_catalogue
+from plantset.knowledge.matching import Matcher
 from plantset.knowledge.user_entry import UserFile
 
 
 def _read(folder: Path, text: str | bytes) -> UserFile:
     path = folder / "maladies.json"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return read_user_file(path)
+    return read_user_file(path, Matcher(load_catalogue()).find_crop)
 
 
 def test_a_list_of_objects_in_english(tmp_path: Path) -> None:
@@ -158,3 +160,127 @@ def test_a_full_stop_of_an_abbreviation_does_not_cut_a_sentence(tmp_path: Path) 
 )
 def test_the_language_of_a_text_is_told_by_its_words(text: str, language: str | None) -> None:
     assert text_language(text) == language
+
+
+def test_symptoms_told_by_crop_make_one_entry_for_each_crop(tmp_path: Path) -> None:
+    file = _read(
+        tmp_path,
+        """{"Late blight": {"agent_causal": "Phytophthora infestans", "symptoms": {
+            "Tomato": ["Brown patches on the fruit."], "Potato": ["Rusty brown rot in the tuber."]}}}""",
+    )
+
+    told = {entry.crops: entry.texts["en"].symptoms for entry in file.entries}
+    assert told == {("Tomato",): ("Brown patches on the fruit.",), ("Potato",): ("Rusty brown rot in the tuber.",)}
+
+
+def test_what_is_said_once_holds_for_every_crop_of_the_entry(tmp_path: Path) -> None:
+    file = _read(
+        tmp_path,
+        """{"Mildiou": {"symptômes": {"Tomate": "plaques brunes", "Pomme de terre": "feuilles noires"},
+            "traitement": "Arracher les plantes malades."}}""",
+    )
+
+    assert [entry.texts["fr"].management for entry in file.entries] == [("Arracher les plantes malades.",)] * 2
+
+
+def test_symptoms_told_by_organ_keep_their_organ(tmp_path: Path) -> None:
+    file = _read(
+        tmp_path,
+        '{"Anthracnose": {"symptômes": {"feuilles": ["Taches noires.", "Trous."], "fruits": "Creux."}}}',
+    )
+
+    (entry,) = file.entries
+    assert entry.texts["fr"].symptoms == ("Taches noires.", "Trous.", "Creux.")
+    assert entry.texts["fr"].organs == ("leaf", "leaf", "fruit")
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        '"tomate, pomme de terre"',
+        '["tomate", "pomme de terre"]',
+        '{"tomate": "sensible", "pomme de terre": "très sensible"}',
+        '{"principales": ["tomate"], "secondaires": ["pomme de terre"]}',
+        '"tomate et pomme de terre"',
+    ],
+)
+def test_hosts_are_read_from_text_list_or_object(tmp_path: Path, hosts: str) -> None:
+    file = _read(tmp_path, '[{"maladie": "Mildiou", "hosts": ' + hosts + ', "symptômes": "plaques brunes"}]')
+
+    assert file.entries[0].crops == ("tomate", "pomme de terre")
+
+
+@pytest.mark.parametrize("key", ["favorable_conditions", "Conditions favorables", "saison", "season"])
+def test_what_favours_the_disease_is_understood(tmp_path: Path, key: str) -> None:
+    file = _read(tmp_path, '[{"name": "Mildiou", "' + key + '": "Le temps frais et humide des pluies."}]')
+
+    assert file.entries[0].texts["fr"].conditions == ("Le temps frais et humide des pluies.",)
+
+
+def test_a_name_in_two_languages_is_a_name(tmp_path: Path) -> None:
+    file = _read(
+        tmp_path,
+        """[{"name": {"fr": "Mildiou", "en": "Late blight"}, "culture": "tomate",
+            "description": {"fr": "Une maladie grave.", "en": "A grave disease."}}]""",
+    )
+
+    (entry,) = file.entries
+    assert entry.name == "Mildiou"
+    assert entry.texts["en"].description == "A grave disease."
+
+
+def test_a_language_beside_french_is_kept_under_its_tag(tmp_path: Path) -> None:
+    file = _read(
+        tmp_path,
+        '[{"name": "Mildiou", "symptoms": {"fr": "Taches brunes.", "wo": "Tache yu xonq.", "pt-BR": "Manchas."}}]',
+    )
+
+    assert set(file.entries[0].texts) == {"fr", "wo", "pt-BR"}
+
+
+def test_one_object_a_line_is_a_list(tmp_path: Path) -> None:
+    file = _read(tmp_path, '{"name": "Rust", "symptoms": "orange powder"}\n{"name": "Scab", "symptoms": "crusts"}\n')
+
+    assert [entry.name for entry in file.entries] == ["Rust", "Scab"]
+
+
+def test_management_in_several_layers_is_flattened_in_order(tmp_path: Path) -> None:
+    file = _read(
+        tmp_path,
+        """[{"name": "Rust", "management": {"cultural": ["Rotate the crops."],
+            "chemical": {"Name of active product material": ["Use a triazole on the leaves."]}}}]""",
+    )
+
+    assert file.entries[0].texts["en"].management == ("Rotate the crops.", "Use a triazole on the leaves.")
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["Nom de la matière active du produit", "Name of active product material", "active ingredient", "insecticides"],
+)
+def test_an_active_ingredient_is_management(tmp_path: Path, key: str) -> None:
+    file = _read(tmp_path, '[{"maladie": "Rouille", "' + key + '": "soufre mouillable"}]')
+
+    (texts,) = file.entries[0].texts.values()
+    assert texts.management == ("soufre mouillable",)
+
+
+def test_the_category_says_what_the_cause_is(tmp_path: Path) -> None:
+    file = _read(tmp_path, '[{"name": "Rust", "category": "fungus", "symptoms": "orange powder on the leaf"}]')
+
+    assert file.entries[0].kind == "fungus"
+
+
+def test_a_key_that_stands_twice_is_kept_twice_and_reported(tmp_path: Path) -> None:
+    file = _read(tmp_path, '{"Rust": {"symptoms": "orange powder"}, "Rust": {"symptoms": "brown powder"}}')
+
+    assert len(file.entries) == 2
+    assert file.duplicates == ("rust",)
+
+
+def test_not_a_number_says_nothing(tmp_path: Path) -> None:
+    file = _read(tmp_path, '[{"name": "Rust", "symptoms": "orange powder", "traitement": NaN, "season": null}]')
+
+    (entry,) = file.entries
+    assert entry.texts["en"].management == ()
+    assert entry.extra == {}
