@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from heapq import nsmallest
 
 from rapidfuzz import fuzz
 
@@ -36,9 +37,10 @@ class CandidateIndex:
         weights: dict[int, float] = defaultdict(float)
         for token in sorted(set(tokens)):
             positions = self._positions.get(token, [])
+            weight = 1.0 / math.log(2 + len(positions))
             for position in positions:
-                weights[position] += 1.0 / math.log(2 + len(positions))
-        compared = sorted(weights, key=lambda position: (-weights[position], position))[:_MAX_COMPARED]
+                weights[position] += weight
+        compared = nsmallest(_MAX_COMPARED, weights, key=lambda position: (-weights[position], position))
         said = " ".join(tokens)
         scores: dict[str, float] = {}
         for position in compared:

@@ -252,7 +252,7 @@ class Matcher:
             readings = [*self._index.crops_in(reading.body), (ANY_CROP, reading.body)]
         ratios: dict[str, float] = {}
         for crop_id, tokens in readings:
-            for name, disease_id in self._index.sequences[crop_id]:
+            for name, disease_id in self._index.names_like(crop_id, tokens):
                 if self._continues(tokens, name):
                     ratio = len("".join(tokens)) / len("".join(name))
                     ratios[disease_id] = max(ratio, ratios.get(disease_id, 0.0))

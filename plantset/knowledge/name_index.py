@@ -70,7 +70,8 @@ class NameIndex:
         self._alone: dict[str, set[str]] = defaultdict(set)
         self._initials: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         self.agents = AgentIndex()
-        self.sequences: dict[str, list[tuple[tuple[str, ...], str]]] = defaultdict(list)
+        self._sequences: dict[tuple[str, str], list[tuple[tuple[str, ...], str]]] = defaultdict(list)
+        self._bearers: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.vocabulary: set[str] = set(FILLER_WORDS | HEALTHY_WORDS | set(_COMMON_WORDS))
         for crop in catalogue.crops.values():
             self._add_crop(crop.crop_id, (crop.crop_id, *crop.name.values(), crop.scientific, *crop.also))
@@ -84,7 +85,11 @@ class NameIndex:
 
     def shares_word(self, crop_id: str, word: str) -> bool:
         """Return whether several identities of a crop have this word in a name: "rust" where there are two rusts."""
-        return len({disease_id for tokens, disease_id in self.sequences[crop_id] if word in tokens}) > 1
+        return len(self._bearers.get((crop_id, word), ())) > 1
+
+    def names_like(self, crop_id: str, tokens: Sequence[str]) -> list[tuple[tuple[str, ...], str]]:
+        """Return (words, identity) of the names of a crop that begin with the same letter as the tokens."""
+        return self._sequences.get((crop_id, tokens[0][0]), []) if tokens else []
 
     def alone(self, tokens: Sequence[str]) -> set[str]:
         """Return the identities that this name means although no crop is named."""
@@ -138,7 +143,10 @@ class NameIndex:
             self._add_name(self._own[disease.crop_id], name, disease.disease_id)
             tokens = tokenise(name)
             self.vocabulary.update(tokens)
-            self.sequences[disease.crop_id].append((tokens, disease.disease_id))
+            if tokens:
+                self._sequences[(disease.crop_id, tokens[0][0])].append((tokens, disease.disease_id))
+            for token in tokens:
+                self._bearers[(disease.crop_id, token)].add(disease.disease_id)
             self._add_initials(disease, tokens)
         known_alone = known_with_crop if disease.crop_id == ANY_CROP else disease.alone
         if disease.agent.endswith(" virus") and disease.kind == "virus":

@@ -51,6 +51,16 @@ def write_review(path: Path, rows: Iterable[ReviewRow]) -> None:
     write_bytes(path, out.getvalue().encode("utf-8-sig"))
 
 
+def remembered_decisions(output_file: Path, catalogue: Catalogue) -> dict[str, str]:
+    """Return the decisions of the table that an earlier run left beside this output, if there is one.
+
+    Raises:
+        DataError: as `read_decisions`.
+    """
+    path = review_path(output_file)
+    return read_decisions(path, catalogue) if path.exists() else {}
+
+
 def read_decisions(path: Path, catalogue: Catalogue) -> dict[str, str]:
     """Return label -> decision for each row that has one.
 
