@@ -208,7 +208,8 @@ class Matcher:
 
     def _named_with_crop(self, crop_id: str, tokens: tuple[str, ...]) -> set[str]:
         """Read "mosaic virus" in a folder of cucumber: the cause is named after the crop."""
-        names = self._catalogue.crops[crop_id].name.values()
+        crop = self._catalogue.crops.get(crop_id)
+        names = crop.name.values() if crop else ()
         return set().union(*(self._index.alone((*tokenise(name), *tokens)) for name in names))
 
     def _named(self, crop_id: str, tokens: tuple[str, ...]) -> set[str]:

@@ -145,6 +145,7 @@ def test_a_name_that_says_too_little_or_contradicts_itself_is_refused(matcher: M
         ("Potato late blight", "tomato", "potato--late-blight"),
         ("blight", "maize", None),
         ("rust", "apple", "apple--cedar-apple-rust"),
+        ("rust", "a crop of nobody", None),
         ("common rust", None, None),
         ("northern leaf blight", None, None),
     ],
