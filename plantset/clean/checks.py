@@ -1,7 +1,7 @@
 """What can be wrong with a photo that decodes: each check flags, none deletes unless `--reject` names it.
 
-The rates in the docstrings are those of benchmarks/checks.py; the thresholds were chosen on the same photos and the same
-kinds of damage, so other collections may fare worse.
+The rates in the docstrings are those of benchmarks/checks.py; the thresholds were chosen on the same photos and the
+same kinds of damage, so other collections may fare worse.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def is_blurred(view: View, thresholds: CheckThresholds) -> bool:
     """Return whether no part of the photo is sharp; an almost uniform one is not called so.
 
     Measured: flags 10 of 5,454 real photos (6 of 1,824 in the field, 4 of 3,630 in the lab); 7 of them are out of
-    focus, 3 close-ups of a smooth leaf. Of 300 photos blurred by a Gaussian of 1/256 of the longer side 2 % are found, of
-    2/256 56 %, of 3/256 97 %. One variance under 100 for the whole photo flags 442 of the 5,454.
+    focus, 3 close-ups of a smooth leaf. Of 300 photos blurred by a Gaussian of 1/256 of the longer side 2 % are found,
+    of 2/256 56 %, of 3/256 97 %. One variance under 100 for the whole photo flags 442 of the 5,454.
     """
     return not is_uniform(view, thresholds) and sharpness(view.grey) < thresholds.blurred_variance
 

@@ -24,8 +24,8 @@ def has_text(grey: Grey) -> bool:
     """Return whether a line of text stands on the photo: strokes that alternate along rows, with quiet rows around.
 
     Measured: flags 5 of 5,454 real photos (1 of 1,824 in the field, 4 of 3,630 in the lab), all of them wrongly:
-    toothed edges, galls and grain. Of 300 photos each it finds 97 % of captions on a bar, 100 % of phone screens, but 34 to 39 %
-    of lines written straight on the photo and 13 % of half transparent ones. Made-up text, one typeface.
+    toothed edges, galls and grain. Of 300 photos each it finds 97 % of captions on a bar, 100 % of phone screens, but
+    34 to 39 % of lines written straight on the photo and 13 % of half transparent ones. Made-up text, one typeface.
     Of the odd files it flags two, both rightly: a picture library's number and a university's watermark.
 
     Args:
