@@ -33,6 +33,7 @@ from PIL import (
     features,
 )
 
+from plantset.core.damage import find_damage
 from plantset.core.errors import DataError
 from plantset.core.exif import DATE_TIME_ORIGINAL, EXIF_IFD, ORIENTATION, ExifFacts, iso_time
 from plantset.core.jpeg import JpegStructure, read_structure
@@ -229,6 +230,8 @@ def _decode_jpeg(data: bytes, name: str, longer_side_px: int | None) -> Photo:
         notes.add("trailing-data")
     if not structure.scans_complete:
         raise PhotoError("truncated" if cut_off else "corrupt", "scans are missing", name)
+    if damage := find_damage(data, structure):
+        raise PhotoError("corrupt", damage, name)
     try:
         pixels, stored_size = _decode_strictly(data, structure, name, longer_side_px, notes)
     except ValueError as error:
