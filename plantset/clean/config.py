@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from plantset.core.options import option
 
@@ -80,6 +81,16 @@ class CleanConfig:
         None,
         en="worker processes (default: one per core); 0 works in the main process; the result is the same",
         fr="processus de travail (par défaut : un par cœur) ; 0 travaille dans le processus principal ; même résultat",
+    )
+    engine: Literal["local", "daft"] = option(
+        "local",
+        en="what runs the work: processes of this machine, or Daft; the result is the same",
+        fr="ce qui exécute le travail : des processus de cette machine, ou Daft ; même résultat",
+    )
+    daft_address: str | None = option(
+        None,
+        en="with --engine daft: address of a Ray cluster, such as ray://head:10001 (default: this machine)",
+        fr="avec --engine daft : adresse d'une grappe Ray, comme ray://tete:10001 (par défaut : cette machine)",
     )
     fix_leaks: bool = option(
         False,
@@ -158,4 +169,11 @@ class CleanConfig:
         10.0,
         en="grey-scale: red, green and blue differ by less in 99 % of the pixels",
         fr="grey-scale : le rouge, le vert et le bleu diffèrent de moins dans 99 % des pixels",
+    )
+    audit: bool = option(
+        True,
+        en="measure what a model could cheat with (border pixels, mean colour, file size) for the report; "
+        "--no-audit saves its seconds",
+        fr="mesurer avec quoi un modèle pourrait tricher (pixels du bord, couleur moyenne, poids du fichier) pour le "
+        "rapport ; --no-audit épargne ces secondes",
     )

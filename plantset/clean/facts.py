@@ -16,6 +16,7 @@ from plantset.clean.thresholds import CheckThresholds
 from plantset.core.errors import DataError
 from plantset.core.language import tr
 from plantset.core.photo import MAX_BYTES, Photo, PhotoError, decode_photo, encode_jpeg, has_wrong_suffix, shrink
+from plantset.core.storage import is_remote, read_stored, status_of, write_stored
 
 _NOTED_ISSUES = {"end-marker-repaired", "trailing-data", "icc-unreadable"}
 PART_SUFFIX = ".plantset-part"
@@ -23,13 +24,18 @@ PART_SUFFIX = ".plantset-part"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One photo to do: where it is, and where its clean image goes."""
+    """One photo to do: where it is, and where its clean image goes.
+
+    Attributes:
+        source_bytes: its length, when it is known already: a store then isn't asked again.
+    """
 
     source: Path
     image: Path
     min_size: int
     target_size: int
     thresholds: CheckThresholds = field(default_factory=CheckThresholds)
+    source_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +81,10 @@ def measure(job: Job) -> Outcome:
         DataError: the image can't be written (a full disk, missing rights).
     """
     try:
-        if job.source.stat().st_size > MAX_BYTES:
-            return Refusal("too-many-bytes", f"{job.source.stat().st_size} > {MAX_BYTES}")
-        data = job.source.read_bytes()
+        size = status_of(job.source).size if job.source_bytes is None else job.source_bytes
+        if size > MAX_BYTES:
+            return Refusal("too-many-bytes", f"{size} > {MAX_BYTES}")
+        data = read_stored(job.source)
         photo = decode_photo(data, longer_side_px=max(WORKING_SIZE_PX, job.target_size))
     except OSError as error:
         return Refusal("unreadable", error.strerror or type(error).__name__)
@@ -117,6 +124,9 @@ def _write(image: Path, encoded: bytes) -> None:
     """Write and rename: no flush to the disk for each photo, because a rerun checks every image's length."""
     part = image.with_name(image.name + PART_SUFFIX)
     try:
+        if is_remote(image):
+            write_stored(image, encoded)
+            return
         image.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(encoded)
         part.replace(image)

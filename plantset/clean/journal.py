@@ -69,7 +69,10 @@ class JournalWriter:
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
+        cut_off = self._path.exists() and self._path.read_bytes()[-1:] not in (b"", b"\n")
         self._file = self._path.open("ab", buffering=0)
+        if cut_off:  # by a kill: the part stays a line of its own, which reading leaves out
+            self._file.write(b"\n")
         return self
 
     def __exit__(
@@ -101,9 +104,9 @@ def _row(source_path: str, entry: Entry) -> dict[str, Any]:
         "size": outcome.size,
         "phash": outcome.phash,
         "issues": outcome.issues,
-        "thumbnail": base64.b85encode(outcome.thumbnail).decode("ascii"),
+        "thumbnail_base64": base64.b64encode(outcome.thumbnail).decode("ascii"),
         "image_bytes": outcome.image_bytes,
-        "colours": base64.b85encode(outcome.cues.colours).decode("ascii"),
+        "colours_base64": base64.b64encode(outcome.cues.colours).decode("ascii"),
         "taken_at": outcome.taken_at,
     }
 
@@ -111,15 +114,17 @@ def _row(source_path: str, entry: Entry) -> dict[str, Any]:
 def _outcome(row: Mapping[str, Any]) -> Outcome:
     if "refusal" in row:
         return Refusal(*row["refusal"])
+    if "thumbnail_base64" not in row:  # of an older version: its settings never equal ours, only its image path counts
+        return Refusal("older-journal")
     return PhotoFacts(
         sha256=row["sha256"],
         original_size=tuple(row["original_size"]),
         size=tuple(row["size"]),
         phash=row["phash"],
         issues=tuple(row["issues"]),
-        thumbnail=base64.b85decode(row["thumbnail"]),
+        thumbnail=base64.b64decode(row["thumbnail_base64"]),
         image_bytes=row["image_bytes"],
-        cues=PhotoCues(base64.b85decode(row["colours"]), row["bytes"]),
+        cues=PhotoCues(base64.b64decode(row["colours_base64"]), row["bytes"]),
         taken_at=row.get("taken_at"),
     )
 

@@ -12,10 +12,13 @@ import cv2
 import PIL
 import simplejpeg
 
+from plantset.clean.audit import audit_path, audit_photos
 from plantset.clean.config import CleanConfig
 from plantset.clean.journal import journal_path
 from plantset.clean.naming import image_names
+from plantset.clean.page import render_clean_page, report_page_path
 from plantset.clean.rejection import names_to_reject, reject_failed, thresholds_of
+from plantset.clean.remote import fetch_journal, publish, scan_store, stage_for
 from plantset.clean.report import CleanReport, class_twins
 from plantset.clean.resume import Workshop, do_photos, restore_images, tidy
 from plantset.clean.scan import FoundFile, scan_folder
@@ -35,7 +38,7 @@ from plantset.clean.selection import (
 from plantset.clean.split import SplitPlan, assign_splits, find_leaks
 from plantset.clean.table import TableColumns, scan_table
 from plantset.core.errors import ConfigError, DataError
-from plantset.core.files import sha256_json
+from plantset.core.files import sha256_json, write_text
 from plantset.core.language import tr
 from plantset.core.options import command_line, write_resolved
 from plantset.core.photo import JPEG_QUALITY
@@ -50,8 +53,9 @@ from plantset.core.records import (
     write_manifest,
     write_rejected,
 )
+from plantset.core.storage import absolute, is_remote, url_of
 
-_METHOD = 3  # raise it when facts or images of the same photo change, so that no old journal is reused
+_METHOD = 4  # raise it when facts or images of the same photo change, so that no old journal is reused
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,17 @@ def clean(config: CleanConfig) -> CleanReport:
         ConfigError: flags that contradict each other, or an output inside the source folder.
         DataError: no photo is left, the table is wrong, or the output can't be written.
     """
+    if not is_remote(config.output_file):
+        return _clean(config)
+    staged = stage_for(config.output_file)
+    fetch_journal(config.output_file, staged)
+    images_dir = config.images_dir or default_images_dir(config.output_file)
+    report = _clean(replace(config, output_file=staged, images_dir=images_dir))
+    publish(staged, config.output_file)
+    return replace(report, manifest=config.output_file)
+
+
+def _clean(config: CleanConfig) -> CleanReport:
     root = _source_root(config)
     workshop = _workshop(config, root)
     _check_places(config, root, workshop.images_dir)
@@ -101,6 +116,7 @@ def clean(config: CleanConfig) -> CleanReport:
         splits_kept=sum(member.previous is not None for member in members),
     )
     _write(config, records, selected.rejected, report)
+    _write_page(config, selected, records, report)
     tidy(files, worked, {record.image_path for record in records}, workshop)
     return report
 
@@ -124,8 +140,8 @@ def _workshop(config: CleanConfig, root: Path) -> Workshop:
         "target_size": config.target_size,
         "quality": JPEG_QUALITY,
         "thresholds": asdict(thresholds_of(config)),
-        "root": str(root.resolve()),
-        "images_dir": str(images_dir.resolve()),
+        "root": url_of(absolute(root)),
+        "images_dir": url_of(absolute(images_dir)),
         "versions": [simplejpeg.__version__, PIL.__version__, cv2.__version__],
     }
     return Workshop(
@@ -135,6 +151,8 @@ def _workshop(config: CleanConfig, root: Path) -> Workshop:
         min_size=config.min_size,
         target_size=config.target_size,
         num_workers=config.num_workers,
+        engine=config.engine,
+        daft_address=config.daft_address,
         thresholds=thresholds_of(config),
     )
 
@@ -144,13 +162,13 @@ def _check_places(config: CleanConfig, root: Path, images_dir: Path) -> None:
     _check_numbers(config)
     names_to_reject(config.reject)
     _check_table_flags(config)
-    if not root.is_dir():
+    if not is_remote(root) and not root.is_dir():
         raise ConfigError(
             tr(f"{root} is not a folder", f"{root} n'est pas un dossier"),
             tr("check --data-dir or --labels-csv", "vérifiez --data-dir ou --labels-csv"),
         )
-    source = root.resolve()
-    for output in (config.output_file.resolve(), images_dir.resolve()):
+    source = absolute(root)
+    for output in (absolute(config.output_file), absolute(images_dir)):
         if output.is_relative_to(source) or source.is_relative_to(output):
             raise ConfigError(
                 tr(
@@ -163,7 +181,8 @@ def _check_places(config: CleanConfig, root: Path, images_dir: Path) -> None:
                 ),
             )
     try:
-        images_dir.mkdir(parents=True, exist_ok=True)
+        if not is_remote(images_dir):
+            images_dir.mkdir(parents=True, exist_ok=True)
         config.output_file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(
@@ -188,6 +207,12 @@ def _check_numbers(config: CleanConfig) -> None:
             tr("below 1: train needs photos", "moins de 1 : train a besoin de photos"),
         ),
         (config.min_group_count >= 1, "--min-group-count", tr("1 or more", "1 ou plus")),
+        (config.daft_address is None or config.engine == "daft", "--daft-address", "--engine daft"),
+        (
+            config.labels_csv is None or not is_remote(_source_root(config)),
+            "--labels-csv",
+            tr("a local folder", "un dossier local"),
+        ),
         (config.num_workers is None or config.num_workers >= 0, "--num-workers", tr("0 or more", "0 ou plus")),
     )
     for fits, flag, expected in checks:
@@ -215,7 +240,7 @@ def _check_table_flags(config: CleanConfig) -> None:
 
 def _scan(config: CleanConfig, root: Path) -> list[FoundFile]:
     if config.labels_csv is None:
-        files = scan_folder(root)
+        files = scan_store(root) if is_remote(root) else scan_folder(root)
     else:
         columns = TableColumns(
             config.image_column,
@@ -327,7 +352,7 @@ def _write(
     config: CleanConfig, records: Sequence[CleanRecord], rejected: Sequence[RejectedRecord], report: CleanReport
 ) -> None:
     folder = config.output_file.parent.resolve()
-    images_dir = report.images_dir.resolve()
+    images_dir = absolute(report.images_dir)
     counts = {"found": report.found, "kept": report.kept, "rejected": len(rejected), "groups": report.groups}
     counts |= {"near_copy_pairs": report.near_copy_pairs, "label_conflicts": len(report.label_conflicts)}
     counts |= {"leaks": report.leaks, "leaks_left": report.leaks_left}
@@ -336,16 +361,24 @@ def _write(
     meta = ManifestMeta(
         images_dir=Path(os.path.relpath(images_dir, folder)).as_posix()
         if images_dir.is_relative_to(folder)
-        else str(images_dir),
+        else url_of(images_dir),
         classes=tuple(report.classes),
         seed=config.seed,
-        command=command_line("clean", replace(config, num_workers=None)),  # workers don't change the result
+        command=command_line(
+            "clean", replace(config, num_workers=None, engine="local", daft_address=None)
+        ),  # who works doesn't change the result
         counts=counts,
     )
     write_rejected(rejected_path(config.output_file), rejected)
     write_manifest(config.output_file, records, meta)
     name = config.output_file.name.removesuffix(".jsonl") + ".config.json"
     write_resolved(config.output_file.with_name(name), config)
+
+
+def _write_page(config: CleanConfig, selected: _Selected, records: Sequence[CleanRecord], report: CleanReport) -> None:
+    cues = [candidate.facts.cues for candidate in selected.candidates] if config.audit else None
+    audit = audit_photos(records, cues, config.seed, audit_path(config.output_file))
+    write_text(report_page_path(config.output_file), render_clean_page(report, records, selected.rejected, audit))
 
 
 def _nothing_left(root: Path, rejected: Sequence[RejectedRecord]) -> DataError:

@@ -54,7 +54,7 @@ def scan_folder(data_dir: Path) -> list[FoundFile]:
     source is one rejected line, not a loop.
     """
     root = data_dir.resolve()
-    files = [_place(data_dir, path, refusal) for path, refusal in _walk(data_dir, root, {root})]
+    files = [place_file(data_dir, path, refusal) for path, refusal in _walk(data_dir, root, {root})]
     return sorted(files, key=lambda file: file.source_path)
 
 
@@ -114,7 +114,8 @@ def _follow(link: Path, root: Path, entered: set[Path]) -> Iterator[tuple[Path, 
     yield from _walk(link, root, entered)
 
 
-def _place(data_dir: Path, path: Path, refusal: tuple[str, str] | None) -> FoundFile:
+def place_file(data_dir: Path, path: Path, refusal: tuple[str, str] | None = None) -> FoundFile:
+    """Return the file with what its place under `data_dir` says of its class, split and source."""
     relative = path.relative_to(data_dir)
     folders = [printable(part) for part in relative.parts[:-1]]
     split, between = None, folders[:-1]
