@@ -36,6 +36,7 @@ from plantset.core.photo import decode_photo
 NEIGHBOURS = 3
 MIN_SIMILARITY = 0.65  # cosine of centred features; the lowest of re-shots that geometry confirmed was 0.68
 
+_FEW = 200  # the mean of fewer photos is no centre to measure angles from: then every neighbour is verified
 _STAGES = 5
 _SIDE = 160
 _BATCH = 32
@@ -131,13 +132,14 @@ def _nearest(features: Features) -> Iterator[Pair]:
     values -= values.mean(axis=0)
     values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
     count = min(NEIGHBOURS, len(values) - 1)
+    least = MIN_SIMILARITY if len(values) >= _FEW else -1.5
     rows_at_a_time = max(1, (1 << 24) // len(values))
     for start in range(0, len(values), rows_at_a_time):
         similar = values[start : start + rows_at_a_time] @ values.T
         rows = np.arange(len(similar))
         similar[rows, start + rows] = -2.0
         nearest = np.argpartition(-similar, count - 1, axis=1)[:, :count]
-        for row, other in np.argwhere(np.take_along_axis(similar, nearest, axis=1) >= MIN_SIMILARITY).tolist():
+        for row, other in np.argwhere(np.take_along_axis(similar, nearest, axis=1) >= least).tolist():
             first, second = start + row, int(nearest[row, other])
             yield min(first, second), max(first, second)
 

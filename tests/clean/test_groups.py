@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 from plantset.clean.groups import GroupMember, group_photos
 from plantset.clean.leaf_names import original_name
+
+UUID = "0a1b2c3d-0000-4000-8000-0123456789ab"
 
 
 def member(path: str, *, label: str = "rust", sha: str | None = None, seed: int, **others: str) -> GroupMember:
@@ -20,7 +23,7 @@ def member(path: str, *, label: str = "rust", sha: str | None = None, seed: int,
         sha256=sha or sha256(path.encode()).hexdigest(),
         phash=int(rng.integers(0, 2**63)),
         thumbnail=rng.integers(0, 256, 256, dtype=np.uint8).tobytes(),
-        **others,
+        **others,  # type: ignore[arg-type]
     )
 
 
@@ -136,3 +139,71 @@ def test_group_names_do_not_depend_on_the_order_of_files() -> None:
 )
 def test_a_file_name_names_its_original(stem: str, original: str) -> None:
     assert original_name(stem) == original
+
+
+def test_each_photo_says_which_rules_joined_it() -> None:
+    grouping = group_photos(
+        [
+            member("a/1.jpg", seed=1),
+            member("a/2.jpg", seed=1, user_group="x"),
+            member("a/3.jpg", seed=2, user_group="x"),
+        ]
+    )
+
+    assert grouping.rules == (("near-copy",), ("near-copy", "table"), ("table",))
+
+
+def test_copy_in_the_name_proves_nothing_without_an_original() -> None:
+    grouping = group_photos([member("rust/R.S_HL 7 copy.jpg", seed=1), member("rust/R.S_HL 7 copy 2.jpg", seed=2)])
+
+    assert len(set(grouping.groups)) == 2
+
+
+def test_a_copy_by_name_joins_the_original_that_is_there() -> None:
+    grouping = group_photos([member("rust/leaf.jpg", seed=1), member("rust/leaf copy.jpg", seed=2)])
+
+    assert len(set(grouping.groups)) == 1
+
+
+def alike(path: str, seed: int, **others: str) -> GroupMember:
+    """A photo whose thumbnail hardly differs from all others of this function, and whose hash differs much."""
+    base = np.random.default_rng(0).integers(40, 216, 256)
+    noise = np.random.default_rng(seed).integers(-15, 16, 256)
+    small = (base + noise).astype(np.uint8).tobytes()
+    return replace(member(path, seed=seed, **others), thumbnail=small)
+
+
+def test_neighbouring_numbers_that_look_alike_are_one_leaf() -> None:
+    members = [alike("a/x___RS_HL 1234.jpg", 1), alike("a/y___RS_HL 1235.jpg", 2)]
+    members = [replace(one, source_path=one.source_path.replace(one.source_path[2], UUID)) for one in members]
+
+    assert len(set(group_photos(members).groups)) == 1
+
+
+def test_neighbouring_numbers_alone_are_two_leaves() -> None:
+    members = [member("a/RS_HL 1234.jpg", seed=1), member("a/RS_HL 1235.jpg", seed=2)]
+
+    assert len(set(group_photos(members).groups)) == 2
+
+
+@pytest.mark.parametrize(("second", "groups"), [("2024-05-01T10:00:08", 1), ("2024-05-01T10:00:20", 2)])
+def test_a_burst_is_alike_and_within_seconds(second: str, groups: int) -> None:
+    members = [alike("a/p.jpg", 1, taken_at="2024-05-01T10:00:00"), alike("a/q.jpg", 2, taken_at=second)]
+
+    assert len(set(group_photos(members).groups)) == groups
+
+
+def test_equal_pixels_in_two_formats_are_one_content() -> None:
+    members = [member("a/1.jpg", seed=1), member("a/1.png", seed=1), member("a/2.png", seed=2)]
+
+    contents = group_photos(members, are_pixels_equal=lambda *_: True).contents
+
+    assert contents[0] == contents[1] != contents[2]
+
+
+def test_what_the_search_for_leaves_finds_is_one_group() -> None:
+    members = [member("a/1.jpg", seed=1), member("a/2.jpg", seed=2)]
+
+    grouping = group_photos(members, find_same_leaves=lambda *_: [(0, 1)])
+
+    assert grouping.rules == (("same-leaf",), ("same-leaf",))

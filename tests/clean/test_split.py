@@ -127,3 +127,41 @@ def test_a_mended_leak_goes_to_the_stronger_split(first: Split, second: Split, w
     members = [SplitMember("rust", "x", first), SplitMember("rust", "x", second), *rest]
 
     assert assign_splits(members, MENDING)[:2] == [winner, winner]
+
+
+def test_photos_of_an_earlier_manifest_keep_their_split() -> None:
+    old = [SplitMember("rust", f"o{index}", None, "val" if index < 6 else "train") for index in range(10)]
+
+    assert assign_splits([*old, *photos("rust", 2)], NO_TEST)[:10] == ["val"] * 6 + ["train"] * 4
+
+
+def test_new_groups_go_to_the_split_that_lacks_most() -> None:
+    old = [SplitMember("rust", f"o{index}", None, "val" if index < 6 else "train") for index in range(10)]
+
+    assert assign_splits([*old, *photos("rust", 4)], NO_TEST)[10:] == ["train"] * 4
+
+
+def test_a_val_that_was_drawn_from_train_stays_val() -> None:
+    members = [
+        SplitMember("rust", "a", "train", "val"),
+        *photos("rust", 3, "train"),
+        *photos("rust", 2, "test", start=3),
+    ]
+
+    assert assign_splits(members, NO_TEST)[0] == "val"
+
+
+def test_a_photo_that_the_user_moves_goes_where_the_user_says() -> None:
+    members = [SplitMember("rust", "a", "test", "val"), *photos("rust", 3, "train"), *photos("rust", 2, "val", start=3)]
+
+    assert assign_splits(members, PLAN)[0] == "test"
+
+
+def test_a_new_photo_that_joins_two_splits_is_a_leak() -> None:
+    members = [
+        SplitMember("rust", "x", None, "val"),
+        SplitMember("rust", "x", None, "train"),
+        SplitMember("rust", "x", None),
+    ]
+
+    assert find_leaks(members) == ["x"]
