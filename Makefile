@@ -9,12 +9,12 @@ DEMO_FLAGS ?=
 TEST_FLAGS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs real bench
+.PHONY: help setup demo test check docs real bench bench-clean
 
 help: ## list the commands | lister les commandes
 	@case "$${PLANTSET_LANG:-$${LC_ALL:-$$LANG}}" in fr*) column=2 ;; *) column=1 ;; esac; \
-	awk -v column=$$column -F ' ## ' '/^[a-z]+:.* ## / { split($$1, name, ":"); split($$2, text, " [|] "); \
-		printf "  make %-7s %s\n", name[1], text[column] }' $(firstword $(MAKEFILE_LIST))
+	awk -v column=$$column -F ' ## ' '/^[a-z-]+:.* ## / { split($$1, name, ":"); split($$2, text, " [|] "); \
+		printf "  make %-11s %s\n", name[1], text[column] }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP) ## make .venv with the tested versions (seconds when nothing changed) | créer .venv avec les versions testées (quelques secondes si rien n'a changé)
 
@@ -58,3 +58,6 @@ real: setup ## train and judge on real photos: make real PHOTOS=dir | entraîner
 bench: setup ## measure against other tools | mesurer face à d'autres outils
 	@for file in $(filter-out benchmarks/real.py benchmarks/__init__.py,$(wildcard benchmarks/*.py)); do \
 		echo "== $$file"; $(PY) $$file || exit 1; done
+
+bench-clean: setup ## measure cleaning: its limit, other tools, growth | mesurer le nettoyage : sa limite, d'autres outils, la croissance
+	$(PY) benchmarks/clean.py

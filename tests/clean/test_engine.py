@@ -153,10 +153,12 @@ def test_the_documented_command_writes_the_documented_files(tmp_path: Path, writ
     assert (code, err) == (0, "")
     assert "1 photos kept of 1 files" in out
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "dataset_clean.audit.json",
         "dataset_clean.config.json",
         "dataset_clean.jsonl",
         "dataset_clean.meta.json",
         "dataset_clean.rejected.jsonl",
+        "dataset_clean.report.html",
         "dataset_clean.work.jsonl",
         "dataset_clean_images",
         "photos",
