@@ -26,6 +26,7 @@ class MapReport:
 
     output_path: Path
     review_path: Path
+    page_path: Path
     photos: int
     left_out: int
     classes: int
@@ -69,6 +70,7 @@ class MapReport:
         if self.probe:
             lines.append(self.probe.sentence())
         lines.append(tr(f"to decide: {self.review_path}", f"à décider : {self.review_path}"))
+        lines.append(tr(f"report:    {self.page_path}", f"rapport :  {self.page_path}"))
         return "\n".join(lines)
 
 

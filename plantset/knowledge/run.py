@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from plantset.core.errors import ConfigError, DataError
-from plantset.core.files import write_json
+from plantset.core.files import write_json, write_text
 from plantset.core.language import tr
 from plantset.core.options import command_line, write_resolved
 from plantset.core.records import (
@@ -29,6 +29,7 @@ from plantset.knowledge.catalogue_entries import is_language_tag
 from plantset.knowledge.config import MapConfig
 from plantset.knowledge.masking import without_crop_names
 from plantset.knowledge.matching import LabelMatch, Matcher
+from plantset.knowledge.page import LabelRow, render_map_page, report_page_path
 from plantset.knowledge.photo_texts import apply_photo_text, read_photo_texts
 from plantset.knowledge.probe import ProbeResult, probe_notes
 from plantset.knowledge.render import language_of
@@ -70,7 +71,8 @@ class _Class:
 def map_texts(config: MapConfig) -> MapReport:
     """Give every photo its class, its disease and its texts.
 
-    Writes the manifest and its sidecar, `NAME_review.csv`, `NAME.probe.json` and `NAME.map_config.json`.
+    Writes the manifest and its sidecar, `NAME_review.csv`, `NAME.report.html`, `NAME.probe.json` and
+    `NAME.map_config.json`.
 
     Raises:
         DataError: an input cannot be read, or `strict` and a label is without a disease.
@@ -108,7 +110,10 @@ def map_texts(config: MapConfig) -> MapReport:
         )
     probe = probe_notes(records, "en" if config.language == "en" else "fr")
     _write(config, records, probe)
-    return _report(config, clean_records, records, found, refused, entries, user_file, probe)
+    report = _report(config, clean_records, records, found, refused, entries, user_file, probe)
+    rows = [_label_row(label, photos[label], known, label in refused) for label, known in sorted(found.items())]
+    write_text(report.page_path, render_map_page(report, rows, records, catalogue, config.language))
+    return report
 
 
 def _check_language(tag: str) -> None:
@@ -259,6 +264,12 @@ def _images_dir(clean_path: Path, meta: ManifestMeta | None, output: Path) -> st
         return folder.as_posix()
 
 
+def _label_row(label: str, photos: int, known: _Class, is_open: bool) -> LabelRow:
+    match = known.match
+    class_id = "" if known.dropped else known.class_id
+    return LabelRow(label, photos, class_id, match.disease_id, match.how, match.score, match.candidates, is_open)
+
+
 def _strict_error(refused: Mapping[str, int], review: Path) -> DataError:
     shown = ", ".join(list(refused)[:8]) + (" …" if len(refused) > 8 else "")
     return DataError(
@@ -294,6 +305,7 @@ def _report(
     return MapReport(
         output_path=config.output_file,
         review_path=review_path(config.output_file),
+        page_path=report_page_path(config.output_file),
         photos=len(records),
         left_out=len(clean_records) - len(records),
         classes=len(class_names(records)),
