@@ -33,6 +33,7 @@ _KIND_FR = {
     "vertebrate": "vertébré",
     "parasitic-plant": "plante parasite",
     "viroid": "viroïde",
+    "protist": "protiste",
 }
 _MAX_TOLD = 3
 _MAX_TOLD_WORDS = 32

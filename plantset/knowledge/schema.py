@@ -21,6 +21,7 @@ Kind = Literal[
     "vertebrate",
     "parasitic-plant",
     "viroid",
+    "protist",
     "deficiency",
     "abiotic",
     "complex",
