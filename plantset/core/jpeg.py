@@ -1,7 +1,7 @@
 """What a JPEG file says of itself, read from its markers without decoding a pixel.
 
 The decoder (`core.photo`) needs facts that libjpeg-turbo doesn't give: how to turn the photo upright, which colours
-its numbers mean, whether every scan has arrived, where the picture data lie, where the picture ends, and when it was taken.
+its numbers mean, whether every scan has arrived, where the picture data lie and end, and when it was taken.
 """
 
 from __future__ import annotations

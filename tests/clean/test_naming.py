@@ -7,6 +7,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plantset.clean.facts import PART_SUFFIX
 from plantset.clean.naming import image_names
 
 
@@ -43,6 +44,21 @@ def test_two_long_names_that_differ_at_the_end_stay_two() -> None:
 
 def test_characters_that_windows_refuses_are_replaced() -> None:
     assert image_names(['ru:st/a?b\n"c".jpg']) == ["ru_st/a_b__c_.jpg.jpg"]
+
+
+LONGEST_NAME_BYTES = 255  # ext4, APFS and NTFS alike
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_characters="/\x00", codec="utf-8"), min_size=60, max_size=255), min_size=2)
+)
+def test_every_name_fits_the_disk_while_it_is_written_too(parts: list[str]) -> None:
+    sources = ["/".join(parts), "/".join(parts).swapcase()]
+
+    names = image_names(sorted(set(sources)))
+
+    longest = max(len((part + PART_SUFFIX).encode()) for name in names for part in name.split("/"))
+    assert longest <= LONGEST_NAME_BYTES
 
 
 @given(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -307,7 +308,6 @@ def test_a_png_without_its_end_chunk_is_refused() -> None:
         (b"\n <HTML>not found</HTML>", "html-page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "git-lfs-pointer"),
         (b"crop,disease\nmaize,rust\n", "not-an-image"),
-        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "unsupported-format"),
         (b"\xff\xd8\xff", "truncated"),
     ],
 )
@@ -341,7 +341,7 @@ def test_a_huge_picture_is_refused_before_it_is_decoded() -> None:
     header = b"\x89PNG\r\n\x1a\n"
     body = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     chunks = b"".join(
-        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", photo_module.zlib.crc32(chunk))
+        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
         for chunk in (body, b"IDAT" + b"\x00", b"IEND")
     )
 
