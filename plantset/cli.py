@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -167,6 +168,8 @@ def load_object(address: str) -> Any:
 
 
 def _guarded(run: Callable[[list[str]], int], arguments: Sequence[str]) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold what the terminal can't show
     try:
         return run(_take_language(list(arguments)))
     except PlantsetError as error:

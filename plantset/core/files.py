@@ -15,6 +15,7 @@ from plantset.core.errors import DataError
 from plantset.core.language import tr
 
 _HASH_BLOCK_BYTES = 1 << 20
+_ODD_NAMES = "backslashreplace"  # how lone surrogates are encoded
 
 
 @contextmanager
@@ -44,8 +45,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8 with unix line ends, atomically."""
-    write_bytes(path, text.encode("utf-8"))
+    r"""Write `text` to `path` as UTF-8 with unix line ends, atomically.
+
+    The bytes of a file name that is no UTF-8, which Python holds as lone surrogates, are written `\udce9`: in JSON
+    that is an escape, and reading gives the same name back.
+    """
+    write_bytes(path, text.encode("utf-8", _ODD_NAMES))
 
 
 def write_json(path: Path, value: object) -> None:
@@ -56,7 +61,7 @@ def write_json(path: Path, value: object) -> None:
 def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
     """Write one JSON object a line, atomically, and return how many; rows are streamed, not held."""
     count = 0
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as out:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", errors=_ODD_NAMES, newline="\n") as out:
         for row in rows:
             out.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
             count += 1
@@ -134,7 +139,7 @@ def sha256_file(path: Path) -> str:
 def sha256_json(value: object) -> str:
     """Return the SHA-256 of the value's canonical JSON (sorted keys), for fingerprints of settings."""
     canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
+    return hashlib.sha256(canonical.encode("utf-8", _ODD_NAMES)).hexdigest()
 
 
 def _bad_line(path: Path, number: int, why: str) -> DataError:

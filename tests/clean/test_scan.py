@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from plantset.clean.run import clean
 from plantset.clean.scan import FoundFile, printable, scan_folder
 from plantset.clean.table import TableColumns, scan_table
 from plantset.core.errors import ConfigError, DataError
-from plantset.core.records import read_clean_records
+from plantset.core.records import read_clean_records, read_meta
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps such a name as it is")
 
@@ -265,3 +266,36 @@ def test_an_unknown_split_names_its_line(tmp_path: Path) -> None:
 def test_a_table_without_rows_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         scan_table(table(tmp_path, "file,label\n"), tmp_path, TableColumns("file", "label"))
+
+
+@linux_only
+def test_a_source_folder_whose_name_is_no_utf8_is_cleaned_and_found_again(
+    tmp_path: Path, write_photo: Callable[..., Path]
+) -> None:
+    source, output = tmp_path / os.fsdecode(b"feuilles\xe9"), tmp_path / os.fsdecode(b"propre\xe9") / "clean.jsonl"
+    for seed in range(2):
+        write_photo(source / "rust" / f"{seed}.jpg", seed)
+
+    clean(CleanConfig(source, output_file=output, num_workers=0))
+
+    meta = read_meta(output)
+    assert meta is not None
+    images = output.parent / meta.images_dir
+    assert all((images / record.image_path).is_file() for record in read_clean_records(output))
+
+
+@linux_only
+def test_the_command_speaks_of_a_folder_whose_name_is_no_utf8(tmp_path: Path, write_photo: Callable[..., Path]) -> None:
+    source = tmp_path / os.fsdecode(b"feuilles\xe9")
+    for seed in range(2):
+        write_photo(source / "rust" / f"{seed}.jpg", seed)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "plantset", "clean", "--data-dir", str(source), "--num-workers", "0"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},  # as in a French locale
+    )
+
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr.decode(errors="replace")

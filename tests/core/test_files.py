@@ -114,3 +114,20 @@ def _write_half(path: Path) -> None:
     with atomic_path(path) as temporary:
         temporary.write_bytes(b"half of the n")
         raise RuntimeError
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there a file name is UTF-16")
+def test_a_file_name_that_is_no_utf8_comes_back_from_json(tmp_path: Path) -> None:
+    name = os.fsdecode(b"feuille\xe9.jpg")
+
+    write_json(tmp_path / "one.json", {"path": name})
+    write_json_lines(tmp_path / "lines.jsonl", [{"path": name}])
+
+    assert read_json(tmp_path / "one.json") == {"path": name}
+    assert list(read_json_lines(tmp_path / "lines.jsonl")) == [(1, {"path": name})]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there a file name is UTF-16")
+def test_file_names_that_differ_in_one_odd_byte_have_different_fingerprints() -> None:
+    assert sha256_json(os.fsdecode(b"\xe9")) != sha256_json(os.fsdecode(b"\xe8"))
+    assert sha256_json(os.fsdecode(b"\xe9")) != sha256_json(r"\udce9")
