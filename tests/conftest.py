@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from plantset.core.language import set_message_language
+
+
+@pytest.fixture(autouse=True)
+def _language_of_the_environment() -> Iterator[None]:
+    """A test that chooses a language of messages leaves none to the next."""
+    yield
+    set_message_language(None)
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from plantset.clean.cues import PhotoCues
-from plantset.clean.shortcuts import Shortcut, measure_shortcuts
+from plantset.clean.cues import PhotoCues, Shortcut
 from plantset.core.errors import DataError
 from plantset.core.files import read_json, sha256_json, write_json
 from plantset.core.records import SPLITS, CleanRecord, Split
@@ -91,6 +90,8 @@ def _shortcuts(
                 return tuple(Shortcut(**shortcut) for shortcut in row["shortcuts"])
         except (DataError, KeyError, TypeError):
             pass  # of another version, or cut short by hand: measured anew and written over
+    from plantset.clean.shortcuts import measure_shortcuts  # scikit-learn takes a second to import
+
     return measure_shortcuts(records, cues, seed)
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+
+Cue = Literal["border", "colour", "file"]
+CUES: tuple[Cue, ...] = get_args(Cue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,33 @@ class PhotoCues:
 
     colours: bytes
     file_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """How well one cue alone names the class.
+
+    Attributes:
+        scope: the collection that was judged; "" for all photos together.
+        accuracy: on photos of leaves that the regression did not see.
+        low, high: its 95 % interval, by resampling leaves.
+        chance: what always naming the commonest class gets on the same photos.
+        num_photos, num_classes: judged; classes with fewer than 6 leaves are left out.
+    """
+
+    scope: str
+    cue: Cue
+    accuracy: float
+    low: float
+    high: float
+    chance: float
+    num_photos: int
+    num_classes: int
+
+    @property
+    def tells(self) -> bool:
+        """Return whether the cue says clearly more than chance: half again as much, and beyond the interval."""
+        return self.low > self.chance and self.accuracy > 1.5 * self.chance
 
 
 def colour_bytes(pixels: NDArray[np.uint8]) -> bytes:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from plantset.clean.audit import Audit
+from plantset.clean.cues import CUES
 from plantset.clean.page_verdict import write_verdict
 from plantset.clean.report import CleanReport
 from plantset.clean.selection import LABEL_CONFLICT
-from plantset.clean.shortcuts import CUES
 from plantset.clean.titles import cue_title, issue_title
 from plantset.core.page import data_address, render_page
 from plantset.core.photo import decode_photo, encode_jpeg

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from plantset.clean.audit import Audit
+from plantset.clean.cues import Shortcut
 from plantset.clean.report import CleanReport
-from plantset.clean.shortcuts import Shortcut
 from plantset.clean.titles import cue_title, issue_title
 from plantset.core.language import tr
 from plantset.core.page import Sentence, percent

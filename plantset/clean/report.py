@@ -33,6 +33,7 @@ class CleanReport:
 
     manifest: Path
     images_dir: Path
+    page: Path
     found: int
     kept: int
     rejected: Mapping[str, int]
@@ -86,6 +87,7 @@ class CleanReport:
             )
         lines.append(tr(f"manifest: {self.manifest}", f"manifeste : {self.manifest}"))
         lines.append(tr(f"images:   {self.images_dir}", f"images :    {self.images_dir}"))
+        lines.append(tr(f"report:   {self.page}", f"rapport :   {self.page}"))
         return "\n".join(lines)
 
     @property

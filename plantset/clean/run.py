@@ -325,6 +325,7 @@ def _report(
     return CleanReport(
         manifest=config.output_file,
         images_dir=images_dir,
+        page=report_page_path(config.output_file),
         found=len(records) + len(selected.rejected),
         kept=len(records),
         rejected=Counter(record.reason for record in selected.rejected),
@@ -378,7 +379,7 @@ def _write(
 def _write_page(config: CleanConfig, selected: _Selected, records: Sequence[CleanRecord], report: CleanReport) -> None:
     cues = [candidate.facts.cues for candidate in selected.candidates] if config.audit else None
     audit = audit_photos(records, cues, config.seed, audit_path(config.output_file))
-    write_text(report_page_path(config.output_file), render_clean_page(report, records, selected.rejected, audit))
+    write_text(report.page, render_clean_page(report, records, selected.rejected, audit))
 
 
 def _nothing_left(root: Path, rejected: Sequence[RejectedRecord]) -> DataError:

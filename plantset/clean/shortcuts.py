@@ -10,8 +10,6 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +19,9 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from plantset.clean.cues import PhotoCues
+from plantset.clean.cues import CUES, Cue, PhotoCues, Shortcut
 from plantset.core.records import CleanRecord
 
-Cue = Literal["border", "colour", "file"]
-CUES: tuple[Cue, ...] = get_args(Cue)
 _FOLDS = 3
 _MIN_LEAVES = 6  # of a class, to be judged: two a fold
 _MAX_PHOTOS = 4_000  # of one scope: a random sample of a larger set answers as well, in seconds
@@ -33,33 +29,6 @@ _MIN_PHOTOS = 60
 _RESAMPLES = 1_000
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Shortcut:
-    """How well one cue alone names the class.
-
-    Attributes:
-        scope: the collection that was judged; "" for all photos together.
-        accuracy: on photos of leaves that the regression did not see.
-        low, high: its 95 % interval, by resampling leaves.
-        chance: what always naming the commonest class gets on the same photos.
-        num_photos, num_classes: judged; classes with fewer than 6 leaves are left out.
-    """
-
-    scope: str
-    cue: Cue
-    accuracy: float
-    low: float
-    high: float
-    chance: float
-    num_photos: int
-    num_classes: int
-
-    @property
-    def tells(self) -> bool:
-        """Return whether the cue says clearly more than chance: half again as much, and beyond the interval."""
-        return self.low > self.chance and self.accuracy > 1.5 * self.chance
 
 
 def measure_shortcuts(records: Sequence[CleanRecord], cues: Sequence[PhotoCues], seed: int) -> tuple[Shortcut, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plantset.clean.shortcuts import Cue
+from plantset.clean.cues import Cue
 from plantset.core.language import tr
 
 
@@ -20,6 +20,7 @@ def issue_title(code: str) -> str:
         "excluded-label": tr("labels that you left out", "étiquettes que vous avez écartées"),
         "extension-mismatch": tr("wrong file extension", "extension de fichier fausse"),
         "extreme-aspect": tr("extremely long or wide", "très allongées"),
+        "extreme-shape": tr("strips, not photos", "bandes, pas des photos"),
         "git-lfs-pointer": tr("git LFS pointers, not photos", "pointeurs git LFS, pas des photos"),
         "greyscale": tr("without colour", "sans couleur"),
         "html-page": tr("web pages, not photos", "pages web, pas des photos"),
@@ -35,6 +36,8 @@ def issue_title(code: str) -> str:
         "too-dark": tr("too dark", "trop sombres"),
         "too-few-groups": tr("class with too few leaves", "classe avec trop peu de feuilles"),
         "too-light": tr("too light", "trop claires"),
+        "too-many-bytes": tr("files too large", "fichiers trop gros"),
+        "too-many-pixels": tr("too many pixels", "trop de pixels"),
         "too-small": tr("too small", "trop petites"),
         "trailing-data": tr("data after the end of the image", "données après la fin de l'image"),
         "truncated": tr("cut short", "tronqués"),

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from plantset.clean.audit import audit_path, audit_photos
-from plantset.clean.cues import PhotoCues, colour_bytes
-from plantset.clean.shortcuts import Cue, Shortcut, measure_shortcuts
+from plantset.clean.cues import Cue, PhotoCues, Shortcut, colour_bytes
+from plantset.clean.shortcuts import measure_shortcuts
 from plantset.core.files import read_json
 from plantset.core.records import CleanRecord, Split
 
