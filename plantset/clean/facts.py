@@ -18,7 +18,7 @@ from plantset.core.language import tr
 from plantset.core.photo import MAX_BYTES, Photo, PhotoError, decode_photo, encode_jpeg, has_wrong_suffix, shrink
 from plantset.core.storage import is_remote, read_stored, status_of, write_stored
 
-_NOTED_ISSUES = {"end-marker-repaired", "trailing-data", "icc-unreadable"}
+_NOTED_ISSUES = {"end-marker-repaired", "icc-unreadable", "suspected-damage", "trailing-data"}
 PART_SUFFIX = ".plantset-part"
 
 
@@ -85,7 +85,7 @@ def measure(job: Job) -> Outcome:
         if size > MAX_BYTES:
             return Refusal("too-many-bytes", f"{size} > {MAX_BYTES}")
         data = read_stored(job.source)
-        photo = decode_photo(data, longer_side_px=max(WORKING_SIZE_PX, job.target_size))
+        photo = decode_photo(data, longer_side_px=max(WORKING_SIZE_PX, job.target_size), suspicious=True)
     except OSError as error:
         return Refusal("unreadable", error.strerror or type(error).__name__)
     except PhotoError as error:

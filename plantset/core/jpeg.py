@@ -83,7 +83,8 @@ def read_structure(data: bytes) -> JpegStructure:
     position, end = 2, None
     while found := _MARKER.search(data, position):
         marker, position = data[found.end() - 1], found.end()
-        _close_scan(facts, found.start())
+        if facts.open_scan is not None:
+            _close_scan(facts, found.start())
         if marker == _EOI:
             end = position
             break
@@ -120,7 +121,8 @@ def _read_segment(facts: _Facts, marker: int, body: bytes) -> None:
     if marker in _FRAMES and len(body) >= 6:
         facts.frame = marker
         facts.components = tuple(body[6 + 3 * index] for index in range(body[5]) if 6 + 3 * index < len(body))
-        facts.precision_left = {component: [-1] * _COEFFICIENTS for component in facts.components}
+        apart = _COEFFICIENTS if facts.progressive else 1  # a baseline scan sends them all at once
+        facts.precision_left = {component: [-1] * apart for component in facts.components}
     elif marker == _SOS:
         _read_scan(facts, body)
     elif marker == _DHT:
@@ -181,10 +183,12 @@ def _zeros_are_flat(facts: _Facts, body: bytes) -> bool:
 
 
 def _has_zero_quantisation(body: bytes) -> bool:
-    starts = range(0, len(body), 1 + _COEFFICIENTS)
-    return all(body[start] < 16 for start in starts) and any(
-        0 in body[start + 1 : start + 1 + _COEFFICIENTS] for start in starts
-    )
+    position = 0
+    while position < len(body) and body[position] < 16:  # the first table of 16 bits ends the search
+        if 0 in body[position + 1 : position + 1 + _COEFFICIENTS]:
+            return True
+        position += 1 + _COEFFICIENTS
+    return False
 
 
 def _is_complete(facts: _Facts) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from plantset.core.damage import find_damage
+from plantset.core.damage import find_damage, has_step
 from plantset.core.exif import ExifFacts
 from plantset.core.jpeg import JpegStructure, read_structure
 from plantset.core.photo_colour import Pixels, image_to_srgb, to_srgb
@@ -49,7 +49,7 @@ class Photo:
         pixels: (H, W, 3) uint8 RGB in sRGB, C-contiguous, upright (EXIF orientation applied).
         original_size: (width, height) in pixels, upright, before any shrinking.
         notes: what was unusual and was dealt with, sorted: "cmyk", "end-marker-repaired", "extension-mismatch",
-            "icc", "icc-unreadable", "sixteen-bit", "trailing-data", "transparency".
+            "icc", "icc-unreadable", "sixteen-bit", "suspected-damage", "trailing-data", "transparency".
         taken_at: the camera's own time, ISO 8601 without a zone, None when EXIF doesn't say. It stays in memory unless
             the caller writes it.
     """
@@ -60,21 +60,25 @@ class Photo:
     taken_at: str | None = None
 
 
-def decode_photo(source: Path | bytes, *, longer_side_px: int | None = None) -> Photo:
+def decode_photo(source: Path | bytes, *, longer_side_px: int | None = None, suspicious: bool = False) -> Photo:
     """Decode a photo to upright RGB.
 
     Args:
         source: a file, or the bytes of one.
         longer_side_px: shrink so that the longer side is at most this; never enlarges, never distorts.
+        suspicious: also look for damage that the decoder read in silence (`damage.has_step`); what looks like it has
+            the note "suspected-damage". It takes a tenth of the time of decoding a small photo.
 
     Raises:
         PhotoError: the file is damaged, too large or no photo; `reason` says which.
     """
     if isinstance(source, bytes):
-        return _decode(source, "", longer_side_px, ())
+        return _decode(source, "", longer_side_px, suspicious=suspicious)
     data = _read(source)
-    mismatch = ("extension-mismatch",) if has_wrong_suffix(source.name, data) else ()
-    return _decode(data, source.name, longer_side_px, mismatch)
+    photo = _decode(data, source.name, longer_side_px, suspicious=suspicious)
+    if has_wrong_suffix(source.name, data):
+        return replace(photo, notes=tuple(sorted({*photo.notes, "extension-mismatch"})))
+    return photo
 
 
 def shrink(pixels: Pixels, longer_side_px: int) -> Pixels:
@@ -100,22 +104,21 @@ def _read(path: Path) -> bytes:
         raise PhotoError("unreadable", error.strerror or type(error).__name__, path.name) from error
 
 
-def _decode(data: bytes, name: str, longer_side_px: int | None, notes: tuple[str, ...]) -> Photo:
+def _decode(data: bytes, name: str, longer_side_px: int | None, *, suspicious: bool) -> Photo:
     if len(data) > MAX_BYTES:
         raise PhotoError("too-many-bytes", f"{len(data)} > {MAX_BYTES}", name)
     kind = sniff_format(data)
     if kind is None:
         raise PhotoError(why_no_image(data), "", name)
-    photo = (
-        _decode_jpeg(data, name, longer_side_px) if kind == "jpeg" else _decode_other(data, kind, name, longer_side_px)
-    )
-    return replace(photo, notes=tuple(sorted({*photo.notes, *notes})))
+    if kind == "jpeg":
+        return _decode_jpeg(data, name, longer_side_px, suspicious=suspicious)
+    return _decode_other(data, kind, name, longer_side_px)
 
 
 # ---- JPEG -----------------------------------------------------------------------------------------------------------
 
 
-def _decode_jpeg(data: bytes, name: str, longer_side_px: int | None) -> Photo:
+def _decode_jpeg(data: bytes, name: str, longer_side_px: int | None, *, suspicious: bool) -> Photo:
     structure = read_structure(data)
     notes: set[str] = set()
     cut_off = structure.end is None and not data.rstrip(b"\x00").endswith(_END_MARKER)
@@ -129,29 +132,29 @@ def _decode_jpeg(data: bytes, name: str, longer_side_px: int | None) -> Photo:
     if damage := find_damage(data, structure):
         raise PhotoError("corrupt", damage, name)
     try:
-        pixels, stored_size = _decode_strictly(data, structure, name, longer_side_px, notes)
+        height, width, colour, subsampling = simplejpeg.decode_jpeg_header(data)
+        check_size((width, height), name)
+        cmyk = colour in ("CMYK", "YCCK")
+        stored = _decode_strictly(data, "CMYK" if cmyk else "RGB", (width, height), longer_side_px)
     except ValueError as error:
         raise PhotoError("truncated" if cut_off else "corrupt", str(error), name) from error
+    if suspicious and not cmyk and has_step(stored, subsampling, stored.shape[0] / height):
+        notes.add("suspected-damage")
+    pixels = _cmyk_to_rgb(stored, structure, notes) if cmyk else stored
     if longer_side_px is not None:
         pixels = shrink(pixels, longer_side_px)
-    if structure.icc_profile and "cmyk" not in notes:
+    if structure.icc_profile and not cmyk:
         pixels = to_srgb(pixels, structure.icc_profile, notes)
-    return _photo(pixels, stored_size, structure.exif, notes)
+    return _photo(pixels, (width, height), structure.exif, notes)
 
 
-def _decode_strictly(
-    data: bytes, structure: JpegStructure, name: str, longer_side_px: int | None, notes: set[str]
-) -> tuple[Pixels, tuple[int, int]]:
-    """Return the RGB pixels, scaled while decoding when that is enough, and the stored (width, height)."""
-    height, width, colour, _ = simplejpeg.decode_jpeg_header(data)
-    check_size((width, height), name)
-    wanted = _fitted((width, height), longer_side_px) if longer_side_px else (0, 0)
-    cmyk = colour in ("CMYK", "YCCK")
+def _decode_strictly(data: bytes, space: str, size: tuple[int, int], longer_side_px: int | None) -> Pixels:
+    """Return the pixels as stored, scaled while decoding when that is enough."""
+    wanted = _fitted(size, longer_side_px) if longer_side_px else (0, 0)
     # scales between 1/2 and 1 have no fast path in libjpeg-turbo: decoding whole takes half as long
-    pixels = simplejpeg.decode_jpeg(
-        data, "CMYK" if cmyk else "RGB", min_height=wanted[1], min_width=wanted[0], min_factor=2.0
+    return np.asarray(
+        simplejpeg.decode_jpeg(data, space, min_height=wanted[1], min_width=wanted[0], min_factor=2.0), dtype=np.uint8
     )
-    return _cmyk_to_rgb(pixels, structure, notes) if cmyk else pixels, (width, height)
 
 
 def _cmyk_to_rgb(ink: Pixels, structure: JpegStructure, notes: set[str]) -> Pixels:
@@ -174,7 +177,7 @@ def _decode_other(data: bytes, kind: str, name: str, longer_side_px: int | None)
 
 def _photo(pixels: Pixels, stored_size: tuple[int, int], exif: ExifFacts, notes: set[str]) -> Photo:
     size = stored_size[::-1] if exif.orientation >= 5 else stored_size
-    return Photo(_upright(pixels, exif.orientation), size, tuple(notes), exif.taken_at)
+    return Photo(_upright(pixels, exif.orientation), size, tuple(sorted(notes)), exif.taken_at)
 
 
 def _fitted(size: tuple[int, int], longer_side_px: int) -> tuple[int, int]:

@@ -14,7 +14,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
-from plantset.core.damage import find_damage
+from plantset.core.damage import find_damage, has_step
 from plantset.core.jpeg import read_structure
 from plantset.core.photo import PhotoError, decode_photo
 
@@ -138,6 +138,74 @@ def test_no_real_photo_is_called_damaged(plantdata_dir: Path) -> None:
     assert len(jpegs) > 5000
 
     assert [find_damage(data, read_structure(data)) for data in jpegs] == [None] * len(jpegs)
+
+
+# ---- the step that a changed bit leaves ----------------------------------------------------------------------------
+
+
+def stepped(pixels: NDArray[np.uint8], unit: int, first: int, levels: int) -> NDArray[np.uint8]:
+    """Make all units from number `first` on lighter, in reading order, as a wrong mean does."""
+    columns = pixels.shape[1] // unit
+    row, column = divmod(first, columns)
+    lighter = pixels.astype(np.int16)
+    lighter[row * unit : (row + 1) * unit, column * unit :] += levels
+    lighter[(row + 1) * unit :] += levels
+    return np.clip(lighter, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("subsampling", "unit", "scale"), [("420", 16, 1.0), ("444", 8, 1.0), ("420", 8, 0.5)])
+@pytest.mark.parametrize("levels", [25, -25])
+def test_a_step_along_the_coding_units_is_suspected(subsampling: str, unit: int, scale: float, levels: int) -> None:
+    columns, rows = 320 // unit, 240 // unit
+    damaged = stepped(leaf(), unit, first=columns * (rows // 2) + columns // 3, levels=levels)
+
+    assert has_step(damaged, subsampling, scale)
+
+
+def test_a_step_elsewhere_than_on_the_units_edges_is_part_of_the_picture() -> None:
+    damaged = stepped(leaf(), 16, first=20 * 7 + 6, levels=25)
+
+    assert not has_step(np.roll(damaged, 5, axis=0)[16:], "420", 1.0)
+
+
+def test_an_even_picture_has_no_step() -> None:
+    assert not has_step(np.full((240, 320, 3), 90, np.uint8), "420", 1.0)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (15, 400), (400, 15), (50, 50)])
+def test_a_picture_too_small_to_tell_has_no_step(size: tuple[int, int]) -> None:
+    assert not has_step(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8), "420", 1.0)
+
+
+def test_a_photo_with_a_wrong_mean_is_decoded_and_marked_where_that_is_asked_for() -> None:
+    data = saved(leaf(), quality=90)
+    (scan,) = read_structure(data).scans
+    flipped = (
+        data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1 :]
+        for place in range(scan.start + 2000, scan.stop - 2000, 7)
+        for bit in range(8)
+    )
+    visible = next(
+        damaged
+        for damaged in flipped
+        if decodes_strictly(damaged)
+        and np.abs(simplejpeg.decode_jpeg(damaged).astype(int) - simplejpeg.decode_jpeg(data)).mean() > 8
+    )
+
+    assert decode_photo(visible).notes == ()
+    assert decode_photo(visible, suspicious=True).notes == ("suspected-damage",)
+
+
+def test_a_whole_photo_is_not_marked() -> None:
+    assert decode_photo(saved(leaf(), quality=90), suspicious=True).notes == ()
+
+
+def test_few_real_photos_are_marked(plantdata_dir: Path) -> None:
+    photos = [path.read_bytes() for path in plantdata_dir.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg")]
+
+    marked = sum("suspected-damage" in decode_photo(data, suspicious=True).notes for data in photos[::5])
+
+    assert marked <= len(photos[::5]) / 200
 
 
 # ---- whatever happens to a file: refused or decoded, and soon ------------------------------------------------------
