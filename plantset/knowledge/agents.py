@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from plantset.knowledge.names import tokenise, word_set
+from plantset.knowledge.schema import ANY_CROP
 
 _RACE_MARKS = word_set("pv sp subsp var")
 _GENERAL = word_set("sp spp")
@@ -39,6 +40,30 @@ _AUTHORS = word_set(
     "Glover Guenée Hedges Hübner Klotzsch Koch Kühn Lindeman Linnaeus Matsumura Meyrick Nylander Okabe Pammel Penzig "
     "Petch Raciborski Rands Saccardo Signoret Smith Sorauer Spegazzini Sulzer Sydow Trelease Walker Wallroth "
     "Went Westwood Winter Zimmermann"
+)
+# Agents of many crops: alone they mean no crop's disease, though the catalogue tells of them on one crop only.
+_OF_MANY_CROPS = frozenset(
+    tuple(name.split())
+    for name in (
+        "athelia rolfsii",
+        "botrytis cinerea",
+        "colletotrichum gloeosporioide",
+        "corynespora cassiicola",
+        "dickeya dadantii",
+        "lasiodiplodia theobromae",
+        "macrophomina phaseolina",
+        "pectobacterium carotovorum",
+        "phytophthora cactorum",
+        "phytophthora capsici",
+        "phytophthora nicotianae",
+        "phytophthora palmivora",
+        "pseudomona syringae",
+        "ralstonia solanacearum",
+        "rhizoctonia solani",
+        "sclerotinia sclerotiorum",
+        "sclerotium rolfsii",
+        "xanthomona campestri",
+    )
 )
 
 
@@ -71,6 +96,7 @@ class AgentIndex:
         self._divided: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._races: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._genera: dict[str, set[str]] = defaultdict(set)
+        self._by_genus: dict[str, set[str]] = defaultdict(set)
         self._genera_by_initial: dict[tuple[str, str], set[str]] = defaultdict(set)
 
     def add(self, agent: str, disease_id: str) -> None:
@@ -79,6 +105,7 @@ class AgentIndex:
         if agent.endswith(" virus") or not tokens:
             return
         genus, *rest = tokens
+        self._by_genus[genus].add(disease_id)
         if not rest or rest[0] in _GENERAL:
             self._genera.setdefault(genus, set())
             return
@@ -95,6 +122,10 @@ class AgentIndex:
     def genus_species(self, genus: str) -> set[str] | None:
         """Return the known species of a genus of agents, None for a word that is no genus."""
         return self._genera.get(genus)
+
+    def of_genus(self, genus: str) -> set[str]:
+        """Return the identities that some species of a genus, or the genus as a whole, causes."""
+        return self._by_genus.get(genus, set())
 
     def find(self, tokens: Sequence[str]) -> list[AgentName]:
         """Return the scientific names among the tokens, in order."""
@@ -116,7 +147,9 @@ class AgentIndex:
             ids = self._races.get((genus, tokens[race_at])) or self._species.get((genus, species))
             return AgentName(at, race_at + 1, frozenset(ids), False) if ids else None
         if (genus, species) in self._species:
-            return AgentName(at, at + 2, frozenset(self._species[(genus, species)]), False)
+            ids = self._species[(genus, species)]
+            is_general = (genus, species) in _OF_MANY_CROPS and not any(found.startswith(ANY_CROP) for found in ids)
+            return AgentName(at, at + 2, frozenset(ids), is_general)
         if (genus, species) in self._divided:
             return AgentName(at, at + 2, frozenset(self._divided[(genus, species)]), True)
         return None

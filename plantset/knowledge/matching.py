@@ -20,10 +20,10 @@ from plantset.knowledge.names import (
     HEALTHY_WORDS,
     says_sick,
     split_parentheses,
-    split_parts,
     tokenise,
     word_set,
 )
+from plantset.knowledge.reading import Reader, Reading
 from plantset.knowledge.schema import ANY_CROP, HEALTHY, Catalogue
 from plantset.knowledge.spelling import Speller
 
@@ -31,7 +31,6 @@ from plantset.knowledge.spelling import Speller
 _HEAD_WORDS = word_set(
     "spot blight rot rust wilt mildew mold virus fungus bacteria tache pourriture rouille champignon brulure"
 )
-_NO_CROP_WORDS = word_set("ambiguous unknown unspecified other various any divers autre inconnu")
 # What follows names the insect that carries the agent, not the agent.
 _CARRIER = re.compile(r"\b(?:transmi|vecteur|vector|v[ée]hicul|carried|spread|propag)", re.IGNORECASE)
 _OMITTED_WORDS = word_set("virus")  # what people leave off a name; "yellow leaf" is no "yellow leaf curl"
@@ -70,15 +69,6 @@ class _Found:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """A label taken apart: crops it names beyond doubt, the words beside them, all its words."""
-
-    crops: frozenset[str]
-    body: tuple[str, ...]
-    everything: tuple[str, ...]
-
-
 class Matcher:
     """Match labels against one catalogue; each distinct label is worked out once."""
 
@@ -87,6 +77,7 @@ class Matcher:
         self._index = NameIndex(catalogue)
         self._known: dict[tuple[str, str | None], LabelMatch] = {}
         self._speller = Speller(self._index.vocabulary)
+        self._reader = Reader(self._index)
         self._candidates = CandidateIndex(catalogue)
 
     def find_crop(self, name: str) -> str | None:
@@ -130,71 +121,71 @@ class Matcher:
         if symbol:
             return LabelMatch(label, symbol, "symbol", 0.9, (), context)
         plain = self._index.agents.plain(label)
-        reading = self._read(plain, context)
+        reading = self._reader.read(plain, context)
         outside, inside = split_parentheses(plain)
         agent_conflict = False
         found = self._find(reading)
         if found is None and inside:
-            found = self._find(self._read(outside, context))
-            if found and not self._inside_agrees(found, inside, self._crop(reading)):
+            found = self._find(self._reader.read(outside, context))
+            if found and not self._inside_agrees(found, inside, self._reader.crop(reading)):
                 found, agent_conflict = None, True
         if found is None and not agent_conflict:
             found = self._find_by_agent(reading, tokenise(outside))
-            if found and inside and not self._inside_agrees(found, inside, self._crop(reading)):
+            if found and inside and not self._inside_agrees(found, inside, self._reader.crop(reading)):
                 found, agent_conflict = None, True
         if found is None and not agent_conflict:
             found = self._find_beside_agent(plain, context)
-        crop_id = self._crop(reading)
+        crop_id = self._reader.crop(reading)
         if found and found.disease_id.endswith(f"--{HEALTHY}") and says_sick(label):
             found = None
         if found:
-            return LabelMatch(label, found.disease_id, found.how, found.score, (), crop_id)
+            return LabelMatch(label, self._on_crop(found.disease_id, crop_id), found.how, found.score, (), crop_id)
         why = "agent-conflict" if agent_conflict else self._why_refused(reading)
         return LabelMatch(label, None, why, 0.0, self._candidates.nearest(reading.everything, crop_id), crop_id)
 
-    # How a label is read
-
-    def _read(self, label: str, context: str | None) -> _Reading:
-        parts = split_parts(label)
-        if len(parts) > 1 and set(tokenise(parts[0])) <= _NO_CROP_WORDS:
-            parts = parts[1:]
-        everything = tuple(token for part in parts for token in tokenise(part))
-        for width in range(len(parts) - 1, 0, -1):
-            for crop_parts, rest in ((parts[:width], parts[width:]), (parts[-width:], parts[:-width])):
-                crops = self._index.whole_crop(tokenise(" ".join(crop_parts)))
-                body = tuple(token for part in rest for token in tokenise(part))
-                if crops and body:
-                    return _Reading(frozenset(crops), body, everything)
-        named = any(True for _ in self._index.crops_in(everything))
-        crops = {context} if context and not named else set()
-        return _Reading(frozenset(crops), everything, everything)
-
-    def _crop(self, reading: _Reading) -> str | None:
-        crops = reading.crops or {crop_id for crop_id, _ in self._index.crops_in(reading.everything)}
-        return next(iter(crops)) if len(crops) == 1 else None
-
     # From a reading to an identity
 
-    def _find(self, reading: _Reading) -> _Found | None:
+    def _find(self, reading: Reading) -> _Found | None:
+        crop_id = self._reader.crop(reading)
+        if crop_id and set(reading.body) - FILLER_WORDS and set(reading.body) <= FILLER_WORDS | HEALTHY_WORDS:
+            healthy = f"{crop_id}--{HEALTHY}"
+            return _Found(healthy, "exact", 1.0) if healthy in self._catalogue.diseases else None
         for tokens in _with_and_without_filler(reading.body):
             found = self._settle(self._exact(tokens, reading), "exact", 1.0)
             if found:
                 return found
         return self._find_mended(reading) or self._find_truncated(reading) or self._find_abbreviated(reading)
 
-    def _exact(self, tokens: tuple[str, ...], reading: _Reading) -> set[str]:
+    def _exact(self, tokens: tuple[str, ...], reading: Reading) -> set[str]:
         """Return the identities that bear this name, given the crops of the reading or those among the tokens."""
         if reading.crops:
             ids: set[str] = set()
             for crop_id in reading.crops:
                 ids |= self._named(crop_id, tokens) or self._named_after_crop(tokens, crop_id)
                 if not ids:
-                    ids |= self._holding(self._index.alone(reading.everything), crop_id)
+                    ids |= self._holding(self._alone(reading.everything), crop_id)
                 if not ids:
                     ids |= self._holding(self._named_with_crop(crop_id, tokens), crop_id)
             return ids
-        alone = self._index.alone(tokens)
-        return alone or self._named_after_crop(tokens, None)
+        return self._alone(tokens) or self._named_after_crop(tokens, None)
+
+    def _alone(self, tokens: tuple[str, ...]) -> set[str]:
+        """Return what a name means without a crop beside it, unless it is a crop and a word that heads several names.
+
+        "Potato blight" is said of the late blight, and of the early one.
+        """
+        for crop_id, rest in self._index.crops_in(tokens):
+            if len(rest) == 1 and rest[0] in _HEAD_WORDS and self._index.shares_word(crop_id, rest[0]):
+                return set()
+        return self._not_of_genus(tokens, self._index.alone(tokens), None)
+
+    def _not_of_genus(self, tokens: tuple[str, ...], ids: set[str], crop_id: str | None) -> set[str]:
+        """Take back what a lone genus seems to name, where its species cause several diseases or one of the crop's."""
+        if len(tokens) != 1 or not ids:
+            return ids
+        caused = self._index.agents.of_genus(tokens[0]) - ids
+        prefix = f"{crop_id or ANY_CROP}--"
+        return set() if any(other.startswith(prefix) for other in caused) else ids
 
     def _named_after_crop(self, tokens: tuple[str, ...], only_crop: str | None) -> set[str]:
         """Read "tomato tomato mosaic virus", "mildiou tomate": the crop is among the words."""
@@ -210,13 +201,13 @@ class Matcher:
         """Read "mosaic virus" in a folder of cucumber: the cause is named after the crop."""
         crop = self._catalogue.crops.get(crop_id)
         names = crop.name.values() if crop else ()
-        return set().union(*(self._index.alone((*tokenise(name), *tokens)) for name in names))
+        return set().union(*(self._alone((*tokenise(name), *tokens)) for name in names))
 
     def _named(self, crop_id: str, tokens: tuple[str, ...]) -> set[str]:
         own = self._index.own(crop_id, tokens)
         if own and len(tokens) == 1 and tokens[0] in _HEAD_WORDS and self._index.shares_word(crop_id, tokens[0]):
             own = {found for found in own if self._is_called(found, tokens)}
-        return own or self._holding(self._index.own(ANY_CROP, tokens), crop_id)
+        return own or self._not_of_genus(tokens, self._holding(self._index.own(ANY_CROP, tokens), crop_id), crop_id)
 
     def _is_called(self, disease_id: str, tokens: tuple[str, ...]) -> bool:
         """Return whether this is the identity's very name, not one of its by-names."""
@@ -226,26 +217,38 @@ class Matcher:
         return {disease_id for disease_id in ids if self._catalogue.diseases[disease_id].holds_for(crop_id)}
 
     def _settle(self, ids: set[str], how: str, score: float) -> _Found | None:
-        """Return the one identity meant; of several, the one `any--…` among them, else none."""
+        """Return the one identity meant; of several, the one `any--…` among them that is no mixed class, else none."""
+        ids = self._unmixed(ids)
         if len(ids) > 1:
             ids = {disease_id for disease_id in ids if disease_id.startswith(f"{ANY_CROP}--")}
         return _Found(next(iter(ids)), how, score) if len(ids) == 1 else None
 
+    def _unmixed(self, ids: set[str]) -> set[str]:
+        """Of a mixed class and the disease itself ("leaf blight", northern leaf blight), return the latter."""
+        return {found for found in ids if self._catalogue.diseases[found].kind != "complex"} or ids
+
+    def _on_crop(self, disease_id: str, crop_id: str | None) -> str:
+        """Return the crop's own identity of the same name where the catalogue has one, for an `any--…` identity."""
+        crop, _, slug = disease_id.partition("--")
+        if crop != ANY_CROP or crop_id is None:
+            return disease_id
+        return next(iter(self._index.slugs.get((crop_id, tokenise(slug)), ())), disease_id)
+
     # Misspelt and cut-off names
 
-    def _find_mended(self, reading: _Reading) -> _Found | None:
+    def _find_mended(self, reading: Reading) -> _Found | None:
         best: dict[str, int] = {}
         for spelling, distance in self._speller.spellings(reading.everything):
-            mended = self._read(" ".join(spelling), None)
+            mended = self._reader.read(" ".join(spelling), None)
             crops = reading.crops or mended.crops
             body = spelling[len(reading.everything) - len(reading.body) :] if reading.crops else spelling
             for tokens in _with_and_without_filler(body):
-                for disease_id in self._exact(tokens, _Reading(crops, body, spelling)):
+                for disease_id in self._exact(tokens, Reading(crops, body, spelling)):
                     best[disease_id] = min(distance, best.get(disease_id, distance))
         nearest = min(best.values(), default=0)
         return self._settle({found for found, far in best.items() if far == nearest}, "typo", 1.0 - 0.1 * nearest)
 
-    def _find_truncated(self, reading: _Reading) -> _Found | None:
+    def _find_truncated(self, reading: Reading) -> _Found | None:
         """Find a name that goes on where the label stops; the label must hold most of it and fit one identity."""
         if reading.crops:
             readings = [(crop_id, reading.body) for crop_id in reading.crops]
@@ -257,7 +260,7 @@ class Matcher:
                 if self._continues(tokens, name):
                     ratio = len("".join(tokens)) / len("".join(name))
                     ratios[disease_id] = max(ratio, ratios.get(disease_id, 0.0))
-        named = reading.crops or self._crop(reading)
+        named = reading.crops or self._reader.crop(reading)
         if len(ratios) != 1 or (not named and len("".join(reading.body)) < _MIN_TRUNCATED_LENGTH):
             return None
         (disease_id, ratio), *_ = ratios.items()
@@ -272,7 +275,7 @@ class Matcher:
             return set(name[len(tokens) :]) <= _OMITTED_WORDS
         return whole.startswith(last) and (len(last) <= _MAX_SYMBOL_LENGTH or last not in self._index.vocabulary)
 
-    def _find_abbreviated(self, reading: _Reading) -> _Found | None:
+    def _find_abbreviated(self, reading: Reading) -> _Found | None:
         """Find the one name of a crop with these initials ("maize GLS"); a word of any name is no abbreviation."""
         if reading.crops:
             readings = [(crop_id, reading.body) for crop_id in reading.crops]
@@ -287,21 +290,23 @@ class Matcher:
 
     # Agents
 
-    def _find_by_agent(self, reading: _Reading, outside: tuple[str, ...]) -> _Found | None:
+    def _find_by_agent(self, reading: Reading, outside: tuple[str, ...]) -> _Found | None:
         agents = self._index.agents.find(reading.everything)
         if not agents:
             return None
-        ids = self._index.agents.identities(reading.everything, self._crop(reading) is not None)
+        ids = self._index.agents.identities(reading.everything, self._reader.crop(reading) is not None)
         agent_words = {word for name in agents for word in reading.everything[name.at : name.end]}
         crop_words = {word for crop_id, rest in self._index.crops_in(outside) for word in set(outside) - set(rest)}
         left = set(outside) - agent_words - crop_words - FILLER_WORDS - _HEAD_WORDS
-        found = self._by_agent(ids, self._crop(reading))
-        return _Found(found, "agent", 0.95) if found and not left else None
+        name = tuple(token for token in outside if token not in agent_words | crop_words)
+        agreed = not left or bool(ids & self._index.everywhere(name))
+        found = self._by_agent(ids, self._reader.crop(reading)) if agreed else None
+        return _Found(found, "agent", 0.95) if found else None
 
     def _find_beside_agent(self, label: str, context: str | None) -> _Found | None:
         """Read "Early blight - Alternaria solani": the name without the agent, if the agent does not contradict it."""
         rest = self._index.agents.without_agents(label)
-        found = self._find(self._read(rest, context)) if rest != label else None
+        found = self._find(self._reader.read(rest, context)) if rest != label else None
         return found if found and self._agent_agrees(found.disease_id, tokenise(label)) else None
 
     def _by_agent(self, ids: set[str], crop_id: str | None) -> str | None:
@@ -309,8 +314,7 @@ class Matcher:
         if crop_id:
             own = {found for found in ids if self._catalogue.diseases[found].crop_id == crop_id}
             ids = own or self._holding(ids, crop_id)
-        # Of a mixed class and the disease itself ("leaf blight", northern leaf blight), an agent means the latter.
-        ids = {found for found in ids if self._catalogue.diseases[found].kind != "complex"} or ids
+        ids = self._unmixed(ids)
         shared = {found for found in ids if found.startswith(f"{ANY_CROP}--")}
         if len(ids) > 1 and len(shared) == 1:
             return next(iter(shared))
@@ -327,9 +331,10 @@ class Matcher:
             tokens = tokenise(text)
             if not tokens:
                 continue
-            same = self._find(self._read(text, crop_id))
+            same = self._find(self._reader.read(text, crop_id))
             if same or any(self._index.agents.genus_species(token) is not None for token in tokens):
                 agrees = same is not None and same.disease_id.split("--")[1] == found.disease_id.split("--")[1]
+                agrees |= found.disease_id in self._index.everywhere(tokens)
                 if not agrees and (same or not self._agent_agrees(found.disease_id, tokens)):
                     return False
                 agent_named = True  # the authors of its name may follow, in parentheses of their own
@@ -364,8 +369,8 @@ class Matcher:
 
     # Refusals
 
-    def _why_refused(self, reading: _Reading) -> str:
-        crop_id = self._crop(reading)
+    def _why_refused(self, reading: Reading) -> str:
+        crop_id = self._reader.crop(reading)
         tokens = tuple(token for token in reading.body if token not in FILLER_WORDS)
         if tokens and set(tokens) <= HEALTHY_WORDS and not crop_id:
             return "healthy-without-crop"

@@ -60,6 +60,8 @@ class NameIndex:
 
     Attributes:
         vocabulary: all words of all names; a word in it is taken at its word, never mended.
+        agents: the scientific names.
+        slugs: (crop, words of the id after "--") -> identities.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -68,8 +70,10 @@ class NameIndex:
         self._longest_crop_phrase = 1
         self._own: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         self._alone: dict[str, set[str]] = defaultdict(set)
+        self._everywhere: dict[str, set[str]] = {}
         self._initials: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         self.agents = AgentIndex()
+        self.slugs: dict[tuple[str, tuple[str, ...]], set[str]] = defaultdict(set)
         self._sequences: dict[tuple[str, str], list[tuple[tuple[str, ...], str]]] = defaultdict(list)
         self._bearers: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.vocabulary: set[str] = set(FILLER_WORDS | HEALTHY_WORDS | set(_COMMON_WORDS))
@@ -77,6 +81,9 @@ class NameIndex:
             self._add_crop(crop.crop_id, (crop.crop_id, *crop.name.values(), crop.scientific, *crop.also))
         for disease in catalogue.diseases.values():
             self._add_disease(disease)
+        for names in self._own.values():
+            for key, ids in names.items():
+                self._everywhere.setdefault(key, set()).update(ids)
 
     def own(self, crop_id: str, tokens: Sequence[str]) -> set[str]:
         """Return the identities of that crop (or of `any`) that bear exactly this name."""
@@ -97,7 +104,7 @@ class NameIndex:
 
     def everywhere(self, tokens: Sequence[str]) -> set[str]:
         """Return the identities of all crops that bear this name once their crop is known."""
-        return set().union(*(self.own(crop_id, tokens) for crop_id in self._own))
+        return self._everywhere.get(bag_key(tokens)) or self._everywhere.get(squashed_key(tokens)) or set()
 
     def abbreviated(self, crop_id: str, initials: str) -> set[str]:
         """Return the identities of that crop (or of `any`) with a name of these initials: GLS, gray leaf spot."""
@@ -132,12 +139,13 @@ class NameIndex:
     def _add_crop(self, crop_id: str, names: Iterable[str]) -> None:
         for name in names:
             tokens = tokenise(name)
-            if tokens:
+            if set(tokens) - FILLER_WORDS:
                 self._crop_phrases[tokens].add(crop_id)
                 self._longest_crop_phrase = max(self._longest_crop_phrase, len(tokens))
                 self.vocabulary.update(tokens)
 
     def _add_disease(self, disease: Disease) -> None:
+        self.slugs[(disease.crop_id, tokenise(disease.disease_id.partition("--")[2]))].add(disease.disease_id)
         known_with_crop = (*disease.name.values(), *disease.also, *disease.alone)
         for name in known_with_crop:
             self._add_name(self._own[disease.crop_id], name, disease.disease_id)

@@ -46,6 +46,11 @@ KNOWN_TYPOS = {
     "whitefiles": "whitefly",
 }
 SPELLINGS = {
+    "deficience": "carence",
+    "deficient": "deficiency",
+    "deficit": "carence",
+    "lack": "deficiency",
+    "manque": "carence",
     "grey": "gray",
     "leave": "leaf",
     "mould": "mold",
@@ -62,9 +67,18 @@ _DATASET_WORDS = word_set(
     "class classe dataset image img photo picture sample augmented augmentation aug original raw resized segmented "
     "cropped copy copie folder dossier train test val roboflow kaggle plantvillage plantdoc"
 )
-_NOISE_WORDS = word_set("disease malady symptom symptome") | (_SICK_WORDS - {"malade", "sick"}) | _DATASET_WORDS
+_DAMAGE_WORDS = word_set("disease malady symptom symptome damage degat attack attaque race")
+_NOISE_WORDS = _DAMAGE_WORDS | (_SICK_WORDS - {"malade", "sick"}) | _DATASET_WORDS
+# Machine translations whose first word names another disease ("mildiou" alone is no powdery mildew), as tokens.
+_MISTRANSLATIONS = {
+    ("mildiou", "duveteu"): ("downy", "mildew"),
+    ("mildiou", "laineu"): ("downy", "mildew"),
+    ("mildiou", "poudreu"): ("powdery", "mildew"),
+    ("mildiou", "poudre"): ("powdery", "mildew"),
+}
 # "un" is an article in French, and stripped as one.
 _PARTED_NEGATION = re.compile(r"\bun[\s_-]+health")
+_TEA = re.compile(r"\bthés?\b", re.IGNORECASE)  # without its accent it would be an English article
 _VERSION = re.compile(r"v\d+")
 FILLER_WORDS = word_set(
     "leaf feuille foliar foliaire foliage feuillage plant plante crop culture fungus fungal champignon fongique"
@@ -95,13 +109,14 @@ def tokenise(name: str) -> tuple[str, ...]:
     """
     text = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", name)
     text = text.replace("œ", "oe").replace("Œ", "oe").replace("’", "'")
+    text = _TEA.sub("tea", unicodedata.normalize("NFC", text))
     text = unicodedata.normalize("NFKD", text)
     text = "".join(character for character in text if not unicodedata.combining(character)).casefold()
     text = re.sub(r"\b[dl]'|'s\b", " ", text)
     words = [word for word in re.findall(r"[a-z0-9]+", text) if not word.isdigit()]
     tokens = [_token(word) for word in words if word not in _STOP_WORDS]
-    meaningful = tuple(token for token in tokens if token not in _NOISE_WORDS and not _VERSION.fullmatch(token))
-    return meaningful or tuple(tokens)
+    meaningful = [token for token in tokens if token not in _NOISE_WORDS and not _VERSION.fullmatch(token)]
+    return _mend_translation(meaningful or tokens)
 
 
 def says_sick(label: str) -> bool:
@@ -121,6 +136,14 @@ def bag_key(tokens: Sequence[str]) -> str:
 def squashed_key(tokens: Sequence[str]) -> str:
     """Return the key under which "black spot" and "blackspot" meet."""
     return "=" + "".join(tokens)
+
+
+def _mend_translation(tokens: Sequence[str]) -> tuple[str, ...]:
+    for at in range(len(tokens) - 1):
+        meant = _MISTRANSLATIONS.get((tokens[at], tokens[at + 1]))
+        if meant:
+            return (*tokens[:at], *meant, *tokens[at + 2 :])
+    return tuple(tokens)
 
 
 def _token(word: str) -> str:

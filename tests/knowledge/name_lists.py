@@ -38,9 +38,10 @@ class Name:
 
 
 def read_names(file_name: str) -> list[Name]:
-    """Read a list of this folder: label, crop of the context, expected identities ("a or b"), why."""
+    """Read a list of this folder: label, crop of the context, expected identities ("a or b"), why; "#" comments."""
     with (HERE / file_name).open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        lines = (line for line in file if not line.startswith("#"))
+        rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
         return [Name(row["label"], row["crop"], tuple(row["expected"].split(" or ")), row["why"]) for row in rows]
 
 

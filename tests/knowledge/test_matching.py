@@ -173,7 +173,7 @@ def test_candidates_of_a_label_with_a_crop_are_of_that_crop(matcher: Matcher) ->
 
 
 def test_a_known_word_is_never_mended_into_another(matcher: Matcher) -> None:
-    match = matcher.match("Citrus root rot")  # one letter from "foot rot", a disease of citrus
+    match = matcher.match("Potato dry root")  # one letter from "dry rot", a disease of potato
 
     assert match.disease_id is None
 

@@ -9,8 +9,11 @@ from plantset.knowledge.schema import Catalogue
 from tests.knowledge.name_lists import Name, answer, read_names
 
 
+_LISTS = ("adversarial.tsv", "held_out.tsv", "third.tsv")
+
+
 @pytest.mark.parametrize(
-    "name", [*read_names("adversarial.tsv"), *read_names("held_out.tsv")], ids=lambda name: f"{name.label}-{name.crop}"
+    "name", [name for file in _LISTS for name in read_names(file)], ids=lambda name: f"{name.label}-{name.crop}"
 )
 def test_a_name_of_the_lists_is_right_or_rightly_refused(matcher: Matcher, catalogue: Catalogue, name: Name) -> None:
     found = answer(matcher, name)
