@@ -290,8 +290,9 @@ def test_the_command_speaks_of_a_folder_whose_name_is_no_utf8(tmp_path: Path, wr
     for seed in range(2):
         write_photo(source / "rust" / f"{seed}.jpg", seed)
 
+    command = [sys.executable, "-m", "plantset", "clean", "--num-workers", "0"]
     done = subprocess.run(
-        [sys.executable, "-m", "plantset", "clean", "--data-dir", str(source), "--num-workers", "0"],
+        [*command, "--data-dir", str(source), "--output-file", os.fsdecode(b"propre\xe9.jsonl")],
         cwd=tmp_path,
         capture_output=True,
         check=False,
