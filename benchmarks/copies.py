@@ -121,7 +121,7 @@ def plantset_groups(folder: Path, work: Path, *, embeddings: bool) -> tuple[Grou
     """Return file name -> group, and the seconds it took."""
     output = work / f"embeddings-{embeddings}.jsonl"
     start = time.perf_counter()
-    clean(CleanConfig(data_dir=folder.parent, output_file=output, min_size=32, embeddings=embeddings, audit=False))
+    clean(CleanConfig(data_dir=folder.parent, output_file=output, min_size=8, embeddings=embeddings, audit=False))
     groups = {Path(record.source_path).name: record.group for record in read_clean_records(output)}
     return groups, time.perf_counter() - start
 

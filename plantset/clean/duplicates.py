@@ -4,7 +4,11 @@ The hash is the sign pattern of the 8×8 lowest DCT frequencies of a 32×32 grey
 "Implementation and benchmarking of perceptual image hash functions"), the mean left out. Mirroring a photo negates its
 odd frequencies and turning it also transposes them, so the hashes of all 8 orientations follow from the stored 64 bits.
 
-Hashes alone merge different leaves: of 52 pairs within 6 bits among 5,454 real photos, 31 span two classes. So a pair
+The lightest quarter of the miniature is levelled first: what brightening clips to white then weighs nothing. Of 1,000
+real photos, made brighter by 1.25, 99.6 % stay within 6 bits (98.5 % without), by 1.5 95.6 % (88.1 %); other edits are
+found as before (half size 100 %, quality 50 99.9 %), and no more different photos collide.
+
+Hashes alone merge different leaves: of 55 pairs within 6 bits among 5,454 real photos, 28 span two classes. So a pair
 counts only when the two thumbnails also correlate: see `confirm_pairs`.
 """
 
@@ -14,18 +18,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-MIN_CORRELATION = 0.94  # at 0.92 three pairs of two classes remain of those 31, at 0.94 none
+MIN_CORRELATION = 0.94  # at 0.92 three pairs of two classes remain of those 28, at 0.94 none
 THUMBNAIL_SIDE = 16
 
 _SIDE, _LOW = 32, 8
+_LIGHT_FROM = _SIDE * _SIDE * 3 // 4  # from the cell of this rank on, all count as equally light
 
 Pairs = NDArray[np.int64]
 
 
 def perceptual_hash(grey: NDArray[np.uint8]) -> int:
     """Return the 64-bit hash of a grey photo (H, W); bit 63 is the mean's and always 0."""
-    small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    low = cv2.dct(small)[:_LOW, :_LOW]
+    small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    levelled = np.minimum(small, np.partition(small, _LIGHT_FROM, axis=None)[_LIGHT_FROM])
+    low = cv2.dct(levelled.astype(np.float32))[:_LOW, :_LOW]
     bits = (low > 0).ravel()
     bits[0] = False
     return int.from_bytes(np.packbits(bits).tobytes(), "big")

@@ -33,6 +33,7 @@ EDITS: dict[str, Callable[[Grey], Grey]] = {
     )[..., 0],
     "half-size": lambda grey: cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA),
     "brighter": lambda grey: np.minimum(grey.astype(int) + 25, 255).astype(np.uint8),
+    "brightened-until-clipped": lambda grey: np.minimum(grey.astype(int) * 5 // 4, 255).astype(np.uint8),
     "darker": lambda grey: (grey * 0.7).astype(np.uint8),
     "softer": lambda grey: cv2.GaussianBlur(grey, (0, 0), 2),
 }
@@ -62,6 +63,13 @@ def test_a_photo_and_its_edited_and_turned_copy_are_a_pair(
     grey = grey_of(make_pixels, 2)
 
     assert pairs_of(grey, np.rot90(EDITS[edit](grey))) == [[0, 1]]
+
+
+def test_clipping_the_lightest_fifth_moves_no_bit(make_pixels: Callable[..., NDArray[np.uint8]]) -> None:
+    grey = cv2.resize(grey_of(make_pixels, 4), (32, 32), interpolation=cv2.INTER_AREA)
+    clipped = np.minimum(grey, np.percentile(grey, 80)).astype(np.uint8)
+
+    assert perceptual_hash(clipped) == perceptual_hash(grey)
 
 
 def test_two_hundred_different_photos_have_no_pair(make_pixels: Callable[..., NDArray[np.uint8]]) -> None:
