@@ -49,7 +49,8 @@ def confirm_pairs(pairs: Pairs, thumbnails: NDArray[np.uint8], min_correlation: 
     Args:
         pairs: (M, 2) indices.
         thumbnails: (N, 256) uint8.
-        min_correlation: of the grey levels; it doesn't change with brightness and contrast.
+        min_correlation: of the grey levels. Brightness and contrast change it only where they clip: 4 % of the
+            photos made brighter by 1.5 fall below 0.94, none of those by 1.25.
 
     Returns:
         The rows of `pairs` that pass, in order. A thumbnail without any contrast correlates with none.
