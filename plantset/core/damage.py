@@ -28,10 +28,10 @@ def find_damage(data: bytes, structure: JpegStructure) -> str | None:
 
     Runs of 16 zero bytes are looked for where the Huffman tables make them impossible in a photo (`Scan`).
 
-    Measured: the longest run of zero bytes there is 4 in 5,376 real photos, 9 in the same photos encoded anew, 27,000
-    times (three qualities, four kinds of tables, with white or black backgrounds cut out). Where the tables let zeros
-    be flat areas, honest runs reach 48 in real photos and hundreds in cut-out ones: these scans are left alone. Catch
-    rates: benchmarks/damage.py.
+    Measured: the longest such run is 4 bytes in 5,454 real photos, and 9 in 16,380 pictures made by encoding 455 of
+    them anew (three qualities; standard, own and progressive tables; grey, or with black or white cut out). Where the
+    tables let zeros be flat areas, honest runs reach 48 and 141 bytes: these scans are left alone. It finds all of
+    2,400 runs of 64 and 512 zero bytes in real baseline photos, together with the strict decoder (42 % and 91 % alone).
     """
     if structure.zero_quantisation:
         return "a quantisation table holds a zero"
@@ -93,4 +93,5 @@ def _edge_gaps(green: NDArray[np.uint8], rows: int, unit_height: int, unit_width
     twice *= 3
     twice += bands[:, 0]
     twice -= bands[:, 3]
-    return np.einsum("ij->i", twice.reshape(-1, unit_width)).astype(np.float32)  # 32 × 4 × 255 fits 16 bits
+    sums = np.einsum("ij->i", twice.reshape(-1, unit_width))  # 32 × 4 × 255 fits 16 bits
+    return np.asarray(sums, dtype=np.float32)
