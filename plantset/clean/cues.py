@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,5 +58,5 @@ def colour_bytes(pixels: NDArray[np.uint8]) -> bytes:
     bottom, right = pixels.shape[0] - 1, pixels.shape[1] - 1
     down = (0, 0, 0, bottom // 2, bottom // 2, bottom, bottom, bottom)
     across = (0, right // 2, right, 0, right, 0, right // 2, right)
-    mean = pixels[::4, ::4].mean(axis=(0, 1)).round().astype(np.uint8)
+    mean = np.rint(cv2.mean(pixels[::4])[:3]).astype(np.uint8)
     return bytes(pixels[down, across].tobytes() + mean.tobytes())

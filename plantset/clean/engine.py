@@ -19,7 +19,8 @@ import cv2
 
 from plantset.clean.facts import Job, Outcome, Refusal, measure
 
-_CHUNK = 16
+_CHUNK_PHOTOS, _CHUNK_BYTES = 64, 1 << 20  # small photos go by the dozen, large ones one by one
+_UNKNOWN_BYTES = _CHUNK_BYTES // 16
 _CHUNKS_AHEAD = 3  # for each worker: enough that none waits, few enough that a kill wastes little
 _WORTH_A_POOL = 200  # starting workers costs about a second, as much as this many photos
 
@@ -46,11 +47,24 @@ def measure_all(jobs: Sequence[Job], num_workers: int | None, work: Measure = me
         for index, job in enumerate(jobs):
             yield index, work(job)
         return
-    waiting = deque(list(range(start, min(start + _CHUNK, len(jobs)))) for start in range(0, len(jobs), _CHUNK))
+    waiting = deque(split_in_chunks(jobs))
     while waiting:
         suspects: list[int] = []
         yield from _run_pool(jobs, waiting, suspects, workers, work)
         yield from _one_by_one(jobs, deque(suspects), work)
+
+
+def split_in_chunks(jobs: Sequence[Job]) -> list[list[int]]:
+    """Return the indices of the jobs in runs of about one megabyte of source, so that handing over costs little."""
+    chunks: list[_Chunk] = []
+    held = _CHUNK_BYTES
+    for index, job in enumerate(jobs):
+        if held >= _CHUNK_BYTES or len(chunks[-1]) == _CHUNK_PHOTOS:
+            chunks.append([])
+            held = 0
+        chunks[-1].append(index)
+        held += _UNKNOWN_BYTES if job.source_bytes is None else job.source_bytes
+    return chunks
 
 
 def _run_pool(

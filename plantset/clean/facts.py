@@ -1,4 +1,8 @@
-"""One photo: decode, judge, hash, shrink, write. What a worker does; it knows nothing of the other photos."""
+"""One photo: decode, judge, hash, shrink, write. What a worker does; it knows nothing of the other photos.
+
+A JPEG that needs no change of its pixels (small enough, upright, sRGB) is not encoded a second time: its picture data
+are kept as they are, without any metadata. That loses nothing and takes less time.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +18,21 @@ from plantset.clean.cues import PhotoCues, colour_bytes
 from plantset.clean.duplicates import perceptual_hash, thumbnail
 from plantset.clean.thresholds import CheckThresholds
 from plantset.core.errors import DataError
+from plantset.core.jpeg_metadata import strip_metadata
 from plantset.core.language import tr
-from plantset.core.photo import MAX_BYTES, Photo, PhotoError, decode_photo, encode_jpeg, has_wrong_suffix, shrink
+from plantset.core.photo import (
+    MAX_BYTES,
+    Photo,
+    PhotoError,
+    Pixels,
+    decode_photo,
+    encode_jpeg,
+    has_wrong_suffix,
+    shrink,
+)
 from plantset.core.storage import is_remote, read_stored, status_of, write_stored
 
+_CHANGED_BY_DECODING = {"cmyk", "end-marker-repaired", "icc"}
 _NOTED_ISSUES = {"end-marker-repaired", "icc-unreadable", "suspected-damage", "trailing-data"}
 PART_SUFFIX = ".plantset-part"
 
@@ -105,7 +120,7 @@ def _facts(job: Job, photo: Photo, data: bytes, *, wrong_suffix: bool) -> PhotoF
     if wrong_suffix:
         issues.add("extension-mismatch")
     pixels = seen if job.target_size == WORKING_SIZE_PX else shrink(photo.pixels, job.target_size)
-    encoded = encode_jpeg(pixels)
+    encoded = _as_it_is(photo, data, pixels) or encode_jpeg(pixels)
     _write(job.image, encoded)
     return PhotoFacts(
         sha256=hashlib.sha256(data).hexdigest(),
@@ -120,16 +135,20 @@ def _facts(job: Job, photo: Photo, data: bytes, *, wrong_suffix: bool) -> PhotoF
     )
 
 
+def _as_it_is(photo: Photo, data: bytes, pixels: Pixels) -> bytes | None:
+    """Return the source's own picture data when they show exactly `pixels`, else None."""
+    height, width = pixels.shape[:2]
+    if photo.original_size != (width, height) or _CHANGED_BY_DECODING.intersection(photo.notes):
+        return None
+    return strip_metadata(data)
+
+
 def _write(image: Path, encoded: bytes) -> None:
-    """Write and rename: no flush to the disk for each photo, because a rerun checks every image's length."""
-    part = image.with_name(image.name + PART_SUFFIX)
     try:
         if is_remote(image):
             write_stored(image, encoded)
-            return
-        image.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(encoded)
-        part.replace(image)
+        else:
+            _write_and_rename(image, encoded)
     except OSError as error:
         raise DataError(
             tr(f"cannot write {image}: {error.strerror}", f"impossible d'écrire {image} : {error.strerror}"),
@@ -138,3 +157,18 @@ def _write(image: Path, encoded: bytes) -> None:
                 "libérez de la place ou choisissez un autre --images-dir, puis relancez : seul le reste sera fait",
             ),
         ) from error
+
+
+def _write_and_rename(image: Path, encoded: bytes) -> None:
+    """Write a whole image; no flush to the disk for each photo, because a rerun checks every image's length."""
+    part = Path(f"{image}{PART_SUFFIX}")
+    try:
+        file = part.open("wb", buffering=0)
+    except FileNotFoundError:
+        image.parent.mkdir(parents=True, exist_ok=True)
+        file = part.open("wb", buffering=0)
+    with file:
+        left = memoryview(encoded)
+        while left:
+            left = left[file.write(left) :]
+    part.replace(image)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from typing import IO, Any, Self
 from plantset.clean.cues import PhotoCues
 from plantset.clean.facts import Outcome, PhotoFacts, Refusal
 from plantset.core.files import write_json_lines
+
+_LINES_AT_ONCE = 64
+_HELD_BACK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,13 @@ def write_journal(path: Path, entries: Mapping[str, Entry]) -> None:
 
 
 class JournalWriter:
-    """Appends to a journal; every line is handed to the system at once, so that a kill loses none."""
+    """Appends to a journal, some lines at a time: a kill loses the photos of the last half second at most."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: IO[bytes] | None = None
+        self._lines: list[bytes] = []
+        self._written_at_s = time.monotonic()
 
     def __enter__(self) -> Self:
         cut_off = self._path.exists() and self._path.read_bytes()[-1:] not in (b"", b"\n")
@@ -79,12 +85,20 @@ class JournalWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._file is not None
+        self._write()
         self._file.close()
 
     def add(self, source_path: str, entry: Entry) -> None:
         """Append one photo."""
+        self._lines.append(json.dumps(_row(source_path, entry)).encode("ascii") + b"\n")
+        if len(self._lines) >= _LINES_AT_ONCE or time.monotonic() - self._written_at_s > _HELD_BACK_S:
+            self._write()
+
+    def _write(self) -> None:
         assert self._file is not None
-        self._file.write(json.dumps(_row(source_path, entry)).encode("ascii") + b"\n")
+        self._file.write(b"".join(self._lines))
+        self._lines.clear()
+        self._written_at_s = time.monotonic()
 
 
 def _row(source_path: str, entry: Entry) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from plantset.core.language import tr
 from plantset.core.records import SPLITS, Split
+from plantset.core.storage import url_of
 
 _SHOWN = 5
 
@@ -85,9 +86,9 @@ class CleanReport:
                     f"  {self.splits_kept} photos gardent le partage du manifeste précédent ; --new-splits le refait",
                 )
             )
-        lines.append(tr(f"manifest: {self.manifest}", f"manifeste : {self.manifest}"))
-        lines.append(tr(f"images:   {self.images_dir}", f"images :    {self.images_dir}"))
-        lines.append(tr(f"report:   {self.page}", f"rapport :   {self.page}"))
+        lines.append(tr(f"manifest: {url_of(self.manifest)}", f"manifeste : {url_of(self.manifest)}"))
+        lines.append(tr(f"images:   {url_of(self.images_dir)}", f"images :    {url_of(self.images_dir)}"))
+        lines.append(tr(f"report:   {url_of(self.page)}", f"rapport :   {url_of(self.page)}"))
         return "\n".join(lines)
 
     @property

@@ -40,12 +40,18 @@ class Workshop:
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """The outcome of each source path, how many were known already, and all that the journal knows."""
+    """The outcome of each source path, how many were known already, and all that the journal knows.
+
+    Attributes:
+        images: all that the journal says was written, by this run or earlier ones.
+        superseded: the journal holds lines that no longer count.
+    """
 
     outcomes: Mapping[str, Outcome]
     reused: int
     journal: Mapping[str, Entry]
     images: frozenset[str]
+    superseded: bool = False
 
 
 def do_photos(files: Sequence[FoundFile], image_paths: Mapping[str, str], workshop: Workshop) -> Worked:
@@ -66,7 +72,8 @@ def do_photos(files: Sequence[FoundFile], image_paths: Mapping[str, str], worksh
     entries.update(_measure(todo, workshop))
     images = {entry.stamp.image_path for book in (known, entries) for entry in book.values()}
     outcomes = {path: entry.outcome for path, entry in entries.items()}
-    return Worked(outcomes, reused, {**known, **entries}, frozenset(images - {""}))
+    superseded = any(entries.get(path, entry) is not entry for path, entry in known.items())
+    return Worked(outcomes, reused, {**known, **entries}, frozenset(images - {""}), superseded)
 
 
 def restore_images(kept: Iterable[tuple[FoundFile, str, PhotoFacts]], workshop: Workshop) -> None:
@@ -100,12 +107,12 @@ def tidy(files: Sequence[FoundFile], worked: Worked, kept_images: set[str], work
             remove_stored(image.with_name(image.name + PART_SUFFIX))
     here = {file.source_path for file in files}
     entries = {path: entry for path, entry in worked.journal.items() if path in here}
-    if worked.reused < len(worked.outcomes) or len(entries) < len(worked.journal) or not workshop.journal.exists():
+    if worked.superseded or len(entries) < len(worked.journal):
         write_journal(workshop.journal, entries)
 
 
 def _measure(todo: Sequence[tuple[FoundFile, Stamp]], workshop: Workshop) -> dict[str, Entry]:
-    jobs = [_job(file, stamp.image_path, workshop) for file, stamp in todo]
+    jobs = [_job(file, stamp.image_path, workshop, stamp.size) for file, stamp in todo]
     fresh: dict[str, Entry] = {}
     outcomes = progress(_outcomes(jobs, workshop), title=tr("photos", "photos"), total=len(jobs), unit=" photo")
     try:

@@ -78,16 +78,17 @@ def clean(config: CleanConfig) -> CleanReport:
         DataError: no photo is left, the table is wrong, or the output can't be written.
     """
     if not is_remote(config.output_file):
-        return _clean(config)
+        return _clean(config, config)
     staged = stage_for(config.output_file)
     fetch_journal(config.output_file, staged)
     images_dir = config.images_dir or default_images_dir(config.output_file)
-    report = _clean(replace(config, output_file=staged, images_dir=images_dir))
+    report = _clean(replace(config, output_file=staged, images_dir=images_dir), config)
     publish(staged, config.output_file)
-    return replace(report, manifest=config.output_file)
+    return replace(report, manifest=config.output_file, page=report_page_path(config.output_file))
 
 
-def _clean(config: CleanConfig) -> CleanReport:
+def _clean(config: CleanConfig, asked: CleanConfig) -> CleanReport:
+    """Do it; `asked` is what the user wrote, which names an output in a store by its own place."""
     root = _source_root(config)
     workshop = _workshop(config, root)
     _check_places(config, root, workshop.images_dir)
@@ -115,7 +116,7 @@ def _clean(config: CleanConfig) -> CleanReport:
         _report(config, selected, records, workshop.images_dir, reused=worked.reused),
         splits_kept=sum(member.previous is not None for member in members),
     )
-    _write(config, records, selected.rejected, report)
+    _write(config, asked, records, selected.rejected, report)
     _write_page(config, selected, records, report)
     tidy(files, worked, {record.image_path for record in records}, workshop)
     return report
@@ -350,7 +351,11 @@ def _spread_groups(records: Sequence[CleanRecord]) -> int:
 
 
 def _write(
-    config: CleanConfig, records: Sequence[CleanRecord], rejected: Sequence[RejectedRecord], report: CleanReport
+    config: CleanConfig,
+    asked: CleanConfig,
+    records: Sequence[CleanRecord],
+    rejected: Sequence[RejectedRecord],
+    report: CleanReport,
 ) -> None:
     folder = config.output_file.parent.resolve()
     images_dir = absolute(report.images_dir)
@@ -366,14 +371,14 @@ def _write(
         classes=tuple(report.classes),
         seed=config.seed,
         command=command_line(
-            "clean", replace(config, num_workers=None, engine="local", daft_address=None)
+            "clean", replace(asked, num_workers=None, engine="local", daft_address=None)
         ),  # who works doesn't change the result
         counts=counts,
     )
     write_rejected(rejected_path(config.output_file), rejected)
     write_manifest(config.output_file, records, meta)
     name = config.output_file.name.removesuffix(".jsonl") + ".config.json"
-    write_resolved(config.output_file.with_name(name), config)
+    write_resolved(config.output_file.with_name(name), asked)
 
 
 def _write_page(config: CleanConfig, selected: _Selected, records: Sequence[CleanRecord], report: CleanReport) -> None:

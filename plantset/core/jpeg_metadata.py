@@ -22,7 +22,8 @@ def strip_metadata(data: bytes) -> bytes | None:
     and all that follows the end marker are left out.
     """
     kept = [b"\xff\xd8", _PLAIN_JFIF]
-    has_jfif, ids, position = False, (), 2
+    has_jfif, position = False, 2
+    ids: tuple[int, ...] = ()
     while position + 4 <= len(data) and data[position] == 0xFF:
         marker, start = data[position + 1], position + 4
         stop = position + 2 + int.from_bytes(data[position + 2 : start], "big")

@@ -52,7 +52,8 @@ def read_stored(path: Path) -> bytes:
         DataError: the store doesn't answer: nothing is wrong with the file, so it must not be judged.
     """
     if not is_remote(path):
-        return path.read_bytes()
+        with path.open("rb", buffering=0) as file:  # a buffer would only be in the way of reading all at once
+            return file.readall()
     store = _store(path)
     try:
         return bytes(store.cat_file(url_of(path)))

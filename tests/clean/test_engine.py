@@ -12,14 +12,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import simplejpeg
 
 from plantset.clean.config import CleanConfig
-from plantset.clean.engine import default_workers, measure_all
+from plantset.clean.engine import default_workers, measure_all, split_in_chunks
 from plantset.clean.facts import Job, PhotoFacts, Refusal
 from plantset.clean.run import clean
 
 WritePhoto = Callable[..., Path]
+
+# one tag, the orientation, in an APP1 segment
+EXIF = (
+    b"\xff\xe1\x00\x22Exif\x00\x00II*\x00\x08\x00\x00\x00"
+    + b"\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x01\x00"
+    + bytes(6)
+)
 
 CRASHING = """
 import os, sys
@@ -95,6 +104,40 @@ def test_an_unreadable_file_is_a_refusal(tmp_path: Path) -> None:
     ((index, outcome),) = measure_all(jobs_for([tmp_path / "gone.jpg"], tmp_path), 0)
 
     assert (index, outcome) == (0, Refusal("unreadable", "No such file or directory"))
+
+
+def test_a_small_upright_jpeg_is_not_encoded_a_second_time(tmp_path: Path, write_photo: WritePhoto) -> None:
+    path = write_photo(tmp_path / "1.jpg", 1, width=120, height=90)
+    with_exif = b"\xff\xd8" + EXIF + path.read_bytes()[2:]
+    path.write_bytes(with_exif)
+
+    ((_, facts),) = measure_all([Job(path, tmp_path / "out" / "1.jpg", 64, 128)], 0)
+
+    written = (tmp_path / "out" / "1.jpg").read_bytes()
+    assert isinstance(facts, PhotoFacts)
+    assert facts.image_bytes == len(written)
+    assert np.array_equal(simplejpeg.decode_jpeg(written), simplejpeg.decode_jpeg(with_exif))
+    assert b"Exif" not in written
+
+
+def test_a_turned_jpeg_is_encoded_upright(tmp_path: Path, write_photo: WritePhoto) -> None:
+    path = write_photo(tmp_path / "1.jpg", 1, width=120, height=90)
+    path.write_bytes(
+        b"\xff\xd8" + EXIF.replace(b"\x01\x00\x00\x00\x01\x00", b"\x01\x00\x00\x00\x06\x00") + path.read_bytes()[2:]
+    )
+
+    ((_, facts),) = measure_all([Job(path, tmp_path / "out" / "1.jpg", 64, 128)], 0)
+
+    assert isinstance(facts, PhotoFacts)
+    assert facts.size == (90, 120)
+    assert simplejpeg.decode_jpeg((tmp_path / "out" / "1.jpg").read_bytes()).shape == (120, 90, 3)
+
+
+def test_chunks_hold_about_a_megabyte_and_at_most_64_photos() -> None:
+    sizes = [300_000] * 5 + [4_000_000] + [1000] * 100
+    jobs = [Job(Path("a"), Path("b"), 1, 64, source_bytes=size) for size in sizes]
+
+    assert [len(chunk) for chunk in split_in_chunks(jobs)] == [4, 2, 64, 36]
 
 
 def test_clean_imports_no_torch() -> None:
