@@ -67,7 +67,7 @@ def decode_photo(source: Path | bytes, *, longer_side_px: int | None = None, sus
         source: a file, or the bytes of one.
         longer_side_px: shrink so that the longer side is at most this; never enlarges, never distorts.
         suspicious: also look for damage that the decoder read in silence (`damage.has_step`); what looks like it has
-            the note "suspected-damage". It costs a fifth of decoding a photo of 256×256.
+            the note "suspected-damage". It costs a fifth to a third of decoding a photo of 256×256, 40 to 80 µs.
 
     Raises:
         PhotoError: the file is damaged, too large or no photo; `reason` says which.
