@@ -11,9 +11,30 @@ from plantset.core.errors import ConfigError
 from plantset.core.language import tr
 from plantset.core.records import RejectedRecord
 
+_RANGES = {
+    "dark_level": (0, 255),
+    "light_level": (0, 255),
+    "low_contrast_range": (0, 255),
+    "uniform_std": (0, 127.5),
+    "blurred_variance": (0, 1e6),
+    "extreme_aspect_ratio": (1, 1000),
+    "grey_chroma": (0, 255),
+}
+
 
 def thresholds_of(config: CleanConfig) -> CheckThresholds:
-    """Return the thresholds that the flags of the same names give."""
+    """Return the thresholds that the flags of the same names give.
+
+    Raises:
+        ConfigError: one lies where its check would flag all photos or none by mistake.
+    """
+    for name, (low, high) in _RANGES.items():
+        if not low <= getattr(config, name) <= high:
+            flag = "--" + name.replace("_", "-")
+            raise ConfigError(
+                tr(f"{flag} is out of range", f"{flag} est hors limites"),
+                tr(f"give {low:g} to {high:g}", f"donnez de {low:g} à {high:g}"),
+            )
     return CheckThresholds(
         dark_level=config.dark_level,
         light_level=config.light_level,

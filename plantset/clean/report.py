@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ class CleanReport:
         issues: name of a check -> how many kept photos fail it.
         label_conflicts: source paths that are copies of each other under different labels, one tuple a group.
         leaks: groups that the given splits spread over several; `leaks_left` of them still are.
-        class_twins: labels that differ only by case, spaces or underscores.
+        class_twins: labels that are probably one class, written in two ways.
         nested: some folders lie between the split and the class.
         splits_kept: photos that keep the split of an earlier manifest in the same place.
         reused: files that an earlier run had already done.
@@ -153,14 +152,6 @@ class CleanReport:
                     + (", …" if len(absent) > _SHOWN else "")
                 )
         return lines
-
-
-def class_twins(labels: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """Return the labels that differ only by case, spaces, underscores or hyphens, together."""
-    families: dict[str, list[str]] = defaultdict(list)
-    for label in sorted(set(labels)):
-        families["".join(label.casefold().replace("_", " ").replace("-", " ").split())].append(label)
-    return tuple(tuple(family) for family in families.values() if len(family) > 1)
 
 
 def _counted(counts: Mapping[str, int]) -> str:

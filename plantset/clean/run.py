@@ -19,7 +19,7 @@ from plantset.clean.naming import image_names
 from plantset.clean.page import render_clean_page, report_page_path
 from plantset.clean.rejection import names_to_reject, reject_failed, thresholds_of
 from plantset.clean.remote import fetch_journal, publish, scan_store, stage_for
-from plantset.clean.report import CleanReport, class_twins
+from plantset.clean.report import CleanReport
 from plantset.clean.resume import Workshop, do_photos, restore_images, tidy
 from plantset.clean.scan import FoundFile, scan_folder
 from plantset.clean.selection import (
@@ -37,6 +37,7 @@ from plantset.clean.selection import (
 )
 from plantset.clean.split import SplitPlan, assign_splits, find_leaks
 from plantset.clean.table import TableColumns, scan_table
+from plantset.clean.twins import class_twins
 from plantset.core.errors import ConfigError, DataError
 from plantset.core.files import sha256_json, write_text
 from plantset.core.language import tr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -176,6 +177,23 @@ def test_a_caption_on_a_bar_is_a_text_overlay(make_pixels: Make) -> None:
 
 def test_the_flags_of_clean_are_the_thresholds_defaults() -> None:
     assert thresholds_of(CleanConfig()) == CheckThresholds()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dark_level", -1.0),
+        ("light_level", 256.0),
+        ("low_contrast_range", -0.1),
+        ("uniform_std", 128.0),
+        ("blurred_variance", -1.0),
+        ("extreme_aspect_ratio", 0.9),
+        ("grey_chroma", float("nan")),
+    ],
+)
+def test_a_threshold_out_of_range_is_refused_by_the_name_of_its_flag(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"--{name.replace('_', '-')} "):
+        thresholds_of(replace(CleanConfig(), **{name: value}))
 
 
 def test_every_check_has_a_name_that_reject_knows() -> None:
