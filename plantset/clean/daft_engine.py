@@ -3,19 +3,27 @@
 Daft runs the function of `engine` in processes of its own and streams the outcomes back. A process that dies ends
 Daft's whole query (0.7.26 says so with a RuntimeError); what has not come back is asked for again. After two queries
 in a row that brought nothing, the local engine does the rest and finds the photo that kills.
+
+Each query runs in a child process: a query that ends early leaves threads behind in Daft 0.7.26, which crash Python
+when it ends (signal 11), and that must not become the exit status of the user's command.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
+from multiprocessing.connection import Connection
 from typing import Any
 
 import cv2
 
-from plantset.clean.engine import Measure, default_workers, measure_all
+from plantset.clean.engine import Measure, default_workers, end_with_parent, measure_all
 from plantset.clean.facts import Job, Outcome, measure
 from plantset.core.errors import ConfigError, PlantsetError
 from plantset.core.language import tr
@@ -25,6 +33,14 @@ _BATCH = 16
 _MANY = 1 << 30  # enough photos for a worker on each core
 _FRUITLESS_QUERIES = 2
 _DEATH = "closed the connection unexpectedly"
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """An error on its way to the main process."""
+
+    kind: type[Exception]
+    words: tuple[str, ...]
 
 
 def measure_with_daft(
@@ -42,13 +58,13 @@ def measure_with_daft(
     """
     if not jobs:
         return
-    daft = _load_daft(address)
+    _check_packages(address)
     waiting = dict(enumerate(jobs))
     workers = num_workers or default_workers(_MANY)
     fruitless = 0
     while waiting and fruitless < _FRUITLESS_QUERIES:
         before = len(waiting)
-        for index, outcome in _query(daft, dict(waiting), workers, work):
+        for index, outcome in _query(dict(waiting), workers, address, work):
             del waiting[index]
             yield index, outcome
         fruitless = fruitless + 1 if len(waiting) == before else 0
@@ -67,11 +83,11 @@ def measure_batch(_worker: object, jobs: Any) -> list[bytes]:
         try:
             done.append(pickle.dumps(work(job)))
         except PlantsetError as error:
-            done.append(pickle.dumps((type(error).__name__, error.problem, error.fix)))
+            done.append(pickle.dumps(_Failure(type(error), (error.problem, error.fix))))
     return done
 
 
-def _load_daft(address: str | None) -> Any:
+def _check_packages(address: str | None) -> None:
     if find_spec("daft") is None:
         raise ConfigError(
             tr("--engine daft needs the package daft", "--engine daft a besoin du paquet daft"),
@@ -82,32 +98,60 @@ def _load_daft(address: str | None) -> Any:
             tr("--daft-address needs the package ray", "--daft-address a besoin du paquet ray"),
             "pip install 'daft[ray]'",
         )
-    os.environ.setdefault("DO_NOT_TRACK", "true")  # Daft would report its use
-    import daft
-
-    if address is not None:  # else Daft takes its native runner
-        daft.set_runner_ray(address, noop_if_initialized=True)
-    return daft
 
 
-def _query(daft: Any, waiting: Mapping[int, Job], workers: int, work: Measure) -> Iterator[tuple[int, Outcome]]:
+def _query(
+    waiting: Mapping[int, Job], workers: int, address: str | None, work: Measure
+) -> Iterator[tuple[int, Outcome]]:
     """Run one query over what waits; when a process dies it ends early, after a word to the user."""
-    batch = daft.method.batch(return_dtype=daft.DataType.binary(), batch_size=_BATCH)(measure_batch)
-    worker = daft.cls(type("PhotoWorker", (), {"measure": batch}), use_process=True, max_concurrency=workers)()
-    table = {"index": list(waiting), "job": [pickle.dumps((job, work)) for job in waiting.values()]}
-    frame = daft.from_pydict(table).select("index", worker.measure(daft.col("job")).alias("outcome"))
+    context = multiprocessing.get_context("spawn")
+    inbox, outbox = context.Pipe(duplex=False)
+    process = context.Process(target=_send_outcomes, args=(outbox, dict(waiting), workers, address, work))
+    process.start()
+    outbox.close()
     try:
-        for row in frame.iter_rows():
-            outcome = pickle.loads(row["outcome"])
-            if isinstance(outcome, tuple):
-                raise PlantsetError(*outcome[1:])
-            yield row["index"], outcome
-    except RuntimeError as error:
-        if _DEATH not in str(error):
-            raise
+        while (message := inbox.recv()) is not None:
+            if isinstance(message, _Failure):
+                raise message.kind(*message.words)
+            yield message
+    except EOFError:  # Daft, or one of its workers
         say(
             tr(
                 "a Daft worker died; the photos that did not come back are done again",
                 "un processus de Daft est mort ; les photos qui ne sont pas revenues sont refaites",
             )
         )
+    finally:
+        inbox.close()
+        process.kill()  # it has said all it had to say, or is to say no more
+        process.join()
+
+
+def _send_outcomes(
+    outbox: Connection, waiting: Mapping[int, Job], workers: int, address: str | None, work: Measure
+) -> None:
+    """Run one query in this process of its own, and send each outcome, then None; nothing more when a worker dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends this one
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    try:
+        for index, packed in _rows(waiting, workers, address, work):
+            outcome = pickle.loads(packed)
+            outbox.send(outcome if isinstance(outcome, _Failure) else (index, outcome))
+        outbox.send(None)
+    except RuntimeError as error:
+        if _DEATH not in str(error):
+            outbox.send(_Failure(RuntimeError, (str(error),)))
+
+
+def _rows(waiting: Mapping[int, Job], workers: int, address: str | None, work: Measure) -> Iterator[tuple[int, bytes]]:
+    os.environ.setdefault("DO_NOT_TRACK", "true")  # Daft would report its use
+    import daft
+
+    if address is not None:  # else Daft takes its native runner
+        daft.set_runner_ray(address, noop_if_initialized=True)
+    batch = daft.method.batch(return_dtype=daft.DataType.binary(), batch_size=_BATCH)(measure_batch)
+    worker = daft.cls(type("PhotoWorker", (), {"measure": batch}), use_process=True, max_concurrency=workers)()
+    table = {"index": list(waiting), "job": [pickle.dumps((job, work)) for job in waiting.values()]}
+    frame = daft.from_pydict(table).select("index", worker.measure(daft.col("job")).alias("outcome"))
+    for row in frame.iter_rows():
+        yield row["index"], row["outcome"]

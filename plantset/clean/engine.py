@@ -67,6 +67,14 @@ def split_in_chunks(jobs: Sequence[Job]) -> list[list[int]]:
     return chunks
 
 
+def end_with_parent() -> None:
+    """Wait for the parent's end, then end: a killed parent can't stop its workers, and they would wait for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
 def _run_pool(
     jobs: Sequence[Job], waiting: deque[_Chunk], suspects: list[int], workers: int, work: Measure
 ) -> Iterator[tuple[int, Outcome]]:
@@ -112,15 +120,7 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the main process ends its workers
     cv2.setNumThreads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A killed parent can't stop its workers, and they would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def _measure_chunk(jobs: list[Job], work: Measure) -> list[Outcome]:

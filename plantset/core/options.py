@@ -19,6 +19,7 @@ from plantset.core.errors import ConfigError
 from plantset.core.files import read_text, write_json
 from plantset.core.flags import Flag, flag_names, read_flags, recipe_value, split_arguments, suggestion
 from plantset.core.language import tr
+from plantset.core.storage import url_of
 from plantset.core.usage import help_page
 
 _ConfigT = TypeVar("_ConfigT")
@@ -90,10 +91,9 @@ def command_line(verb: str, config: Any) -> str:
             words.append(flag.name if value else flag.negation or flag.name)
         elif isinstance(value, tuple):
             words += [flag.name, *map(str, value)]
-        elif str(value).startswith("--"):
-            words.append(f"{flag.name}={value}")
         else:
-            words += [flag.name, str(value)]
+            word = url_of(value) if isinstance(value, Path) else str(value)
+            words += [f"{flag.name}={word}"] if word.startswith("--") else [flag.name, word]
     return shlex.join(words)
 
 
@@ -175,5 +175,5 @@ def _parse_with_tyro(
 
 def _to_json(value: Any) -> Any:
     if isinstance(value, Path):
-        return str(value)
+        return url_of(value)
     return [_to_json(item) for item in value] if isinstance(value, tuple) else value
