@@ -86,15 +86,40 @@ def group_photos(
     Each rule joins; none hides that two labels meet: those photos are in `conflicts`.
 
     Args:
-        members: the photos; the result doesn't depend on their order.
+        members: the photos; the result doesn't depend on their order, for all is done in the order of their contents.
         are_pixels_equal: decodes two members and compares; asked of equal hashes and sizes only.
         find_same_leaves: pairs among the given members, the second argument being likely ones (`--embeddings`).
     """
+    order = sorted(range(len(members)), key=lambda index: (members[index].sha256, members[index].source_path))
+
+    def are_equal(first: int, second: int) -> bool:
+        return are_pixels_equal is not None and are_pixels_equal(order[first], order[second])
+
+    def find(places: Sequence[int], likely: Sequence[_Pair]) -> Sequence[_Pair]:
+        assert find_same_leaves is not None
+        outside = [(order[first], order[second]) for first, second in likely]
+        place_of = {index: place for place, index in enumerate(order)}
+        found = find_same_leaves([order[place] for place in places], outside)
+        return [(place_of[first], place_of[second]) for first, second in found]
+
+    found = _group_in_order([members[index] for index in order], are_equal, find if find_same_leaves else None)
+    back = np.argsort(np.array(order, dtype=np.int64)).tolist()
+    return Grouping(
+        groups=tuple(found.groups[place] for place in back),
+        contents=tuple(found.contents[place] for place in back),
+        clusters=tuple(found.clusters[place] for place in back),
+        rules=tuple(found.rules[place] for place in back),
+        conflicts=frozenset(order[place] for place in found.conflicts),
+        near_copy_pairs=found.near_copy_pairs,
+    )
+
+
+def _group_in_order(
+    members: Sequence[GroupMember], are_pixels_equal: ArePixelsEqual, find_same_leaves: FindSameLeaves | None
+) -> Grouping:
     same_bytes = _stars(_alike((index, member.sha256) for index, member in enumerate(members)))
     near = [pair for pair in _near_copies(members) if members[pair[0]].sha256 != members[pair[1]].sha256]
-    same_pixels = [
-        pair for pair in near if _may_be_equal(members, pair) and are_pixels_equal and are_pixels_equal(*pair)
-    ]
+    same_pixels = [pair for pair in near if _may_be_equal(members, pair) and are_pixels_equal(*pair)]
     joined: dict[str, Sequence[_Pair]] = {SAME_BYTES: same_bytes, SAME_PIXELS: same_pixels, NEAR_COPY: near}
     contents = _united(members, same_bytes, same_pixels)
     clusters = _united(members, same_bytes, near)

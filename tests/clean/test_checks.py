@@ -175,6 +175,14 @@ def test_a_caption_on_a_bar_is_a_text_overlay(make_pixels: Make) -> None:
     assert "text-overlay" in issues_in(np.asarray(picture))
 
 
+def test_the_three_teeth_of_a_leaf_edge_are_no_text() -> None:
+    grey = np.full((256, 256), 180, dtype=np.uint8)
+    for left in (100, 114, 128):
+        grey[100:112, left : left + 7] = 40
+
+    assert "text-overlay" not in issues_of(grey)
+
+
 def test_the_flags_of_clean_are_the_thresholds_defaults() -> None:
     assert thresholds_of(CleanConfig()) == CheckThresholds()
 
