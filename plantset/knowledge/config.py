@@ -46,6 +46,13 @@ class MapConfig:
         en="a review table that you have filled in; its decisions are applied and kept",
         fr="un tableau de relecture que vous avez rempli ; ses décisions sont appliquées et conservées",
     )
+    embeddings: bool = option(
+        False,
+        en="for labels that no rule can read (other languages), propose candidates by meaning in the review table; "
+        "needs the packaged e5, 20 to 50 s of CPU",
+        fr="pour les étiquettes qu'aucune règle ne sait lire (autres langues), proposer des candidats par le sens dans "
+        "le tableau de relecture ; demande le paquet e5, 20 à 50 s de processeur",
+    )
     strict: bool = option(
         False,
         en="stop (exit 2) while any label is without a disease; the review table is still written",

@@ -48,7 +48,8 @@ class LabelMatch:
         disease_id: the identity, or None where the label was refused.
         how: the rule that found it ("exact", "symbol", "agent", "typo", "truncated",
             "abbreviation"), or why it was refused
-            ("ambiguous", "no-crop", "crop-mismatch", "agent-conflict", "healthy-without-crop", "unknown").
+            ("ambiguous", "no-crop", "crop-mismatch", "agent-conflict", "healthy-without-crop", "unknown";
+            "embedding" is unknown too, with candidates by meaning).
         score: certainty in 0..1; 0 for a refusal.
         candidates: (identity, likeness in 0..1), nearest first; empty when found.
         crop_id: the crop that the label or its context names, if it names one.
@@ -141,7 +142,10 @@ class Matcher:
         if found:
             return LabelMatch(label, self._on_crop(found.disease_id, crop_id), found.how, found.score, (), crop_id)
         why = "agent-conflict" if agent_conflict else self._why_refused(reading)
-        return LabelMatch(label, None, why, 0.0, self._candidates.nearest(reading.everything, crop_id), crop_id)
+        bearers = self._index.everywhere(reading.body)
+        return LabelMatch(
+            label, None, why, 0.0, self._candidates.nearest(reading.everything, crop_id, bearers), crop_id
+        )
 
     # From a reading to an identity
 

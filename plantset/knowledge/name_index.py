@@ -35,6 +35,7 @@ _NEEDS_CROP = (
     "black spot",
     "brown rust",
     "brown spot",
+    "cercospora leaf spot gray leaf spot",
     "common rust",
     "downy mildew",
     "gray leaf spot",
@@ -95,8 +96,9 @@ class NameIndex:
         return len(self._bearers.get((crop_id, word), ())) > 1
 
     def names_like(self, crop_id: str, tokens: Sequence[str]) -> list[tuple[tuple[str, ...], str]]:
-        """Return (words, identity) of the names of a crop that begin with the same letter as the tokens."""
-        return self._sequences.get((crop_id, tokens[0][0]), []) if tokens else []
+        """Return (words, identity) of the names of a crop whose first word may be that of the tokens."""
+        first = tokens[0] if tokens else ""
+        return self._sequences.get((crop_id, first if len(tokens) > 1 else first[:1]), [])
 
     def alone(self, tokens: Sequence[str]) -> set[str]:
         """Return the identities that this name means although no crop is named."""
@@ -152,7 +154,8 @@ class NameIndex:
             tokens = tokenise(name)
             self.vocabulary.update(tokens)
             if tokens:
-                self._sequences[(disease.crop_id, tokens[0][0])].append((tokens, disease.disease_id))
+                for first in {tokens[0], tokens[0][0]}:  # the whole word, and its letter where it may be cut off
+                    self._sequences[(disease.crop_id, first)].append((tokens, disease.disease_id))
             for token in tokens:
                 self._bearers[(disease.crop_id, token)].add(disease.disease_id)
             self._add_initials(disease, tokens)

@@ -110,7 +110,6 @@ def how_title(how: str) -> str:
         "agent": tr("the scientific name", "le nom scientifique"),
         "typo": tr("a spelling mended", "une orthographe corrigée"),
         "truncated": tr("a name cut short", "un nom coupé"),
-        "embedding": tr("nearness in meaning", "la proximité de sens"),
         "decision": tr("your decision", "votre décision"),
         "user-entry": tr("an entry of your file", "une fiche de votre fichier"),
         "ambiguous": tr("it can mean several diseases", "il peut désigner plusieurs maladies"),
@@ -120,6 +119,7 @@ def how_title(how: str) -> str:
         "healthy-without-crop": tr("healthy, but of which crop?", "sain, mais de quelle culture ?"),
         "lone-symbol": tr("a lone letter is no symbol", "une lettre seule n'est pas un symbole"),
         "unknown": tr("no such name is known", "aucun nom semblable n'est connu"),
+        "embedding": tr("no such name; nearest in meaning", "aucun nom semblable ; les plus proches par le sens"),
     }
     return titles.get(how, how)
 

@@ -36,8 +36,8 @@ class ReviewRow:
 
 
 def review_path(output_file: Path) -> Path:
-    """Return `NAME_review.csv` for `NAME.jsonl`."""
-    return output_file.with_name(output_file.name.removesuffix(".jsonl") + "_review.csv")
+    """Return `mapping_review.csv` beside the output; outputs of one folder share it, as decisions are of labels."""
+    return output_file.with_name("mapping_review.csv")
 
 
 def write_review(path: Path, rows: Iterable[ReviewRow]) -> None:

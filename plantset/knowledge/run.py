@@ -71,7 +71,7 @@ class _Class:
 def map_texts(config: MapConfig) -> MapReport:
     """Give every photo its class, its disease and its texts.
 
-    Writes the manifest and its sidecar, `NAME_review.csv`, `NAME.report.html`, `NAME.probe.json` and
+    Writes the manifest and its sidecar, `mapping_review.csv`, `NAME.report.html`, `NAME.probe.json` and
     `NAME.map_config.json`.
 
     Raises:
@@ -150,8 +150,12 @@ def _classes(
 ) -> dict[str, _Class]:
     symbols = {label for label in labels if label.strip() in catalogue.symbols}
     found: dict[str, _Class] = {}
-    for label in sorted(labels):
-        match = matcher.match(label, crop_id)
+    matches = {label: matcher.match(label, crop_id) for label in sorted(labels)}
+    if config.embeddings:
+        from plantset.knowledge.embeddings import propose_by_meaning  # torch takes seconds to import
+
+        matches = propose_by_meaning(matches, catalogue)
+    for label, match in matches.items():
         if match.how == "symbol" and len(symbols) < 2:
             # A folder "B" beside "A" and "C" is no boron: one symbol alone among the labels is not believed.
             match = LabelMatch(label, None, "lone-symbol", 0.0, ((match.disease_id or "", 0.5),))

@@ -8,7 +8,6 @@ from plantset.knowledge.matching import Matcher
 from plantset.knowledge.schema import Catalogue
 from tests.knowledge.name_lists import Name, answer, read_names
 
-
 _LISTS = ("adversarial.tsv", "held_out.tsv", "third.tsv")
 
 
