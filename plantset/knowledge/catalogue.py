@@ -13,8 +13,6 @@ from plantset.knowledge.catalogue_entries import read_crop, read_disease
 from plantset.knowledge.catalogue_files import RawCatalogue, RawEntry, catalogue_paths, lay_over, read_raw
 from plantset.knowledge.schema import ANY_CROP, Catalogue, Crop, Disease
 
-# True once every file has all parts of the format: the earlier flat form is then refused.
-STRICT_SCHEMA = False
 _SHOWN_PROBLEMS = 5
 
 
@@ -83,13 +81,10 @@ def build_catalogue(raw: RawCatalogue) -> Catalogue:
     diseases: dict[str, Disease] = {}
     for disease_id, entry in sorted(raw.entries.items()):
         crop_id = disease_id.partition("--")[0]
-        diseases[disease_id], wrong = read_disease(crop_id, entry.slug, entry.row, strict=STRICT_SCHEMA)
+        diseases[disease_id], wrong = read_disease(crop_id, entry.slug, entry.row)
         problems += [located(entry, why) for why in wrong]
     catalogue = Catalogue(crops, diseases, raw.symbols)
-    problems += [
-        located(raw.entries[disease_id], why)
-        for disease_id, why in reference_problems(catalogue, look_alikes=STRICT_SCHEMA)
-    ]
+    problems += [located(raw.entries[disease_id], why) for disease_id, why in reference_problems(catalogue)]
     if not (problems or raw.unread):
         return catalogue
     raise DataError(
@@ -101,7 +96,7 @@ def build_catalogue(raw: RawCatalogue) -> Catalogue:
     )
 
 
-def reference_problems(catalogue: Catalogue, *, look_alikes: bool) -> Iterator[tuple[str, str]]:
+def reference_problems(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
     """Yield (identity, problem) for each name of a crop or of an identity that the catalogue does not have."""
     for disease in catalogue.diseases.values():
         if disease.crop_id != ANY_CROP and disease.crop_id not in catalogue.crops:
@@ -116,7 +111,7 @@ def reference_problems(catalogue: Catalogue, *, look_alikes: bool) -> Iterator[t
             if host not in catalogue.crops:
                 yield disease.disease_id, tr(f"unknown host {host}", f"hôte inconnu {host}")
         for found in {like.disease_id for text in disease.text.values() for like in text.look_alikes}:
-            if look_alikes and found and found not in catalogue.diseases:
+            if found and found not in catalogue.diseases:
                 yield disease.disease_id, tr(f"confused: unknown id {found}", f"confused : identifiant inconnu {found}")
     for disease_id in catalogue.symbols.values():
         if disease_id not in catalogue.diseases:

@@ -51,7 +51,7 @@ def check_files(places: Iterable[Path] = ()) -> CheckResult:
     catalogue = _lenient_catalogue(whole)
     for disease_id, entry in sorted(given.entries.items()):
         crop_id = disease_id.partition("--")[0]
-        disease, wrong = read_disease(crop_id, entry.slug, whole.entries[disease_id].row, strict=True)
+        disease, wrong = read_disease(crop_id, entry.slug, whole.entries[disease_id].row)
         problems += [located(entry, why) for why in (*wrong, *_entry_problems(disease, catalogue))]
     problems += [
         located(given.entries[disease_id], why)
@@ -67,13 +67,13 @@ def _lenient_catalogue(raw: RawCatalogue) -> Catalogue:
     diseases: dict[str, Disease] = {}
     for disease_id, entry in sorted(raw.entries.items()):
         crop_id = disease_id.partition("--")[0]
-        diseases[disease_id] = read_disease(crop_id, entry.slug, entry.row, strict=False)[0]
+        diseases[disease_id] = read_disease(crop_id, entry.slug, entry.row)[0]
     return Catalogue(crops, diseases, raw.symbols)
 
 
 def _reference_problems(catalogue: Catalogue) -> list[tuple[str, str]]:
     try:
-        return list(reference_problems(catalogue, look_alikes=True))
+        return list(reference_problems(catalogue))
     except DataError as error:
         return [(next(iter(catalogue.diseases)), error.problem)]
 

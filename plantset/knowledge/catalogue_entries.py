@@ -124,12 +124,8 @@ def read_crop(crop_id: str, row: Any) -> tuple[Crop, list[str]]:
     return crop, reader.problems
 
 
-def read_disease(crop_id: str, slug: str, row: Any, *, strict: bool) -> tuple[Disease, list[str]]:
-    """Return the identity of a row, and what is wrong with it; where something is wrong it is only part of one.
-
-    Args:
-        strict: every part of the format must be there; otherwise the earlier flat form is read too.
-    """
+def read_disease(crop_id: str, slug: str, row: Any) -> tuple[Disease, list[str]]:
+    """Return the identity of a row, and what is wrong with it; where something is wrong it is only part of one."""
     reader = _Reader()
     row = reader.mapping(row, slug)
     if not _SLUG.fullmatch(slug):
@@ -139,14 +135,14 @@ def read_disease(crop_id: str, slug: str, row: Any, *, strict: bool) -> tuple[Di
         reader.wrong(f"kind is {kind}, known: {', '.join(KINDS)}", f"kind vaut {kind}, connus : {', '.join(KINDS)}")
         kind = "complex"
     lists = {name: reader.texts(row[name], name) for name in _LIST_FIELDS if row.get(name)}
-    for name in _missing_parts(row, str(kind), strict):
+    for name in _missing_parts(row, str(kind)):
         reader.wrong(f"'{name}' is missing", f"« {name} » manque")
     disease = Disease(
         disease_id=f"{crop_id}--{slug}",
         crop_id=crop_id,
         name=reader.names(row, _FIELDS),
         kind=cast("Kind", kind),
-        text=_texts(reader, row, str(kind), strict),
+        text=_texts(reader, row, str(kind)),
         also=lists.get("also", ()),
         alone=lists.get("alone", ()),
         agents=lists.get("agents", ()),
@@ -158,14 +154,12 @@ def read_disease(crop_id: str, slug: str, row: Any, *, strict: bool) -> tuple[Di
     return disease, reader.problems
 
 
-def _missing_parts(row: Mapping[str, Any], kind: str, strict: bool) -> list[str]:
+def _missing_parts(row: Mapping[str, Any], kind: str) -> list[str]:
     wanted = ["symptoms", "management", "confused"]
-    if strict and kind != HEALTHY:
-        wanted.append("conditions")
-    missing = [name for name in wanted if not row.get(name)]
-    if strict and kind != HEALTHY and "unverified" not in row:
-        missing.append("unverified")
-    return missing
+    if kind == HEALTHY:
+        return [name for name in wanted if not row.get(name)]
+    missing = [name for name in (*wanted, "conditions") if not row.get(name)]
+    return missing if "unverified" in row else [*missing, "unverified"]
 
 
 def _eppo(reader: _Reader, row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -179,11 +173,11 @@ def _eppo(reader: _Reader, row: Mapping[str, Any]) -> tuple[str, ...]:
     return codes
 
 
-def _texts(reader: _Reader, row: Mapping[str, Any], kind: str, strict: bool) -> dict[str, LocalText]:
-    organs = _organs(reader, row.get("symptoms"), strict)
+def _texts(reader: _Reader, row: Mapping[str, Any], kind: str) -> dict[str, LocalText]:
+    organs = _organs(reader, row.get("symptoms"))
     conditions = reader.sentences(row["conditions"], "conditions") if row.get("conditions") else {}
-    measures = _measures(reader, row.get("management"), kind, strict)
-    look_alikes = _look_alikes(reader, row.get("confused"), strict and kind != HEALTHY)
+    measures = _measures(reader, row.get("management"), kind)
+    look_alikes = _look_alikes(reader, row.get("confused"), kind)
     parts = [*organs.values(), conditions, *measures.values(), *(said for _, said in look_alikes)]
     return {
         tag: LocalText(
@@ -196,12 +190,10 @@ def _texts(reader: _Reader, row: Mapping[str, Any], kind: str, strict: bool) -> 
     }
 
 
-def _organs(reader: _Reader, value: Any, strict: bool) -> dict[Organ, _Sentences]:
+def _organs(reader: _Reader, value: Any) -> dict[Organ, _Sentences]:
     if not value:
         return {}
     said = reader.mapping(value, "symptoms")
-    if not strict and said and not set(said) & set(ORGANS):
-        return {"leaf": reader.sentences(said, "symptoms")}
     for organ in said:
         if organ not in ORGANS:
             known = ", ".join(ORGANS)
@@ -214,17 +206,15 @@ def _organs(reader: _Reader, value: Any, strict: bool) -> dict[Organ, _Sentences
     return {organ: reader.sentences(said[organ], f"symptoms.{organ}") for organ in organs}
 
 
-def _measures(reader: _Reader, value: Any, kind: str, strict: bool) -> dict[Measure, _Sentences]:
+def _measures(reader: _Reader, value: Any, kind: str) -> dict[Measure, _Sentences]:
     if not value:
         return {}
     said = reader.mapping(value, "management")
-    if not strict and said and not set(said) & set(MEASURES):
-        return {"cultural": reader.sentences(said, "management")}
     for measure in said:
         if measure not in MEASURES:
             reader.wrong(f"management: unknown part {measure}", f"management : partie inconnue {measure}")
     for measure in MEASURES:
-        if strict and kind != HEALTHY and not said.get(measure):
+        if kind != HEALTHY and not said.get(measure):
             reader.wrong(f"'management.{measure}' is missing", f"« management.{measure} » manque")
     found: dict[Measure, _Sentences] = {
         measure: reader.sentences(said[measure], f"management.{measure}") for measure in MEASURES if measure in said
@@ -239,10 +229,10 @@ def _with_label_line(tag: str, sentences: tuple[str, ...]) -> tuple[str, ...]:
     return sentences if said or tag not in LABEL_LINE else (*sentences, LABEL_LINE[tag])
 
 
-def _look_alikes(reader: _Reader, value: Any, needs_id: bool) -> list[tuple[str, _Sentences]]:
+def _look_alikes(reader: _Reader, value: Any, kind: str) -> list[tuple[str, _Sentences]]:
     if not value:
         return []
-    if isinstance(value, Mapping) and not needs_id:
+    if isinstance(value, Mapping) and kind == HEALTHY:
         return [("", reader.sentences(value, "confused"))]
     if not isinstance(value, list):
         reader.wrong("confused is not a list of {with, en, fr}", "confused n'est pas une liste de {with, en, fr}")
