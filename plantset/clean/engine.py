@@ -85,7 +85,7 @@ def _run_pool(
             while (waiting and not suspects) or running:
                 while waiting and not suspects and len(running) < workers * _CHUNKS_AHEAD:
                     chunk = waiting.popleft()
-                    running[pool.submit(_measure_chunk, [jobs[index] for index in chunk], work)] = chunk
+                    running[_submit(pool, [jobs[index] for index in chunk], work)] = chunk
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     chunk = running.pop(future)
                     try:
@@ -107,7 +107,7 @@ def _one_by_one(jobs: Sequence[Job], suspects: deque[int], work: Measure) -> Ite
             while suspects:
                 index = suspects.popleft()
                 try:
-                    yield index, pool.submit(_measure_chunk, [jobs[index]], work).result()[0]
+                    yield index, _submit(pool, [jobs[index]], work).result()[0]
                 except BrokenProcessPool:
                     yield index, Refusal("decoder-crash", "the decoder crashed on this file")
                     break
@@ -115,6 +115,17 @@ def _one_by_one(jobs: Sequence[Job], suspects: deque[int], work: Measure) -> Ite
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
+
+
+def _submit(pool: ProcessPoolExecutor, jobs: list[Job], work: Measure) -> Future[list[Outcome]]:
+    """Submit with Ctrl-C held back: a worker that this starts inherits that, and can't be stopped while it imports."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        return pool.submit(_measure_chunk, jobs, work)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(_measure_chunk, jobs, work)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_worker() -> None:
