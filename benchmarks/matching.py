@@ -17,7 +17,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -90,26 +90,29 @@ def _tools(catalogue: Catalogue, names: dict[str, str]) -> dict[str, Answer]:
     matcher = Matcher(catalogue)
     known = list(names)
 
-    def ratio(cutoff: int) -> Answer:
-        def ask(name: Name) -> str | None:
-            best = process.extractOne(_asked(name), known, scorer=fuzz.token_set_ratio, score_cutoff=cutoff)
-            return names[best[0]] if best else None
+    @cache
+    def most_alike(asked: str) -> tuple[str, float] | None:
+        best = process.extractOne(asked, known, scorer=fuzz.token_set_ratio, score_cutoff=80)
+        return (names[best[0]], best[1]) if best else None
 
-        return ask
+    @cache
+    def closest(asked: str) -> tuple[str, float] | None:
+        best = difflib.get_close_matches(asked, known, n=1, cutoff=0.6)
+        return (names[best[0]], difflib.SequenceMatcher(None, best[0], asked).ratio()) if best else None
 
-    def close(cutoff: float) -> Answer:
+    def above(find: Callable[[str], tuple[str, float] | None], cutoff: float) -> Answer:
         def ask(name: Name) -> str | None:
-            best = difflib.get_close_matches(_asked(name), known, n=1, cutoff=cutoff)
-            return names[best[0]] if best else None
+            best = find(_asked(name))
+            return best[0] if best and best[1] >= cutoff else None
 
         return ask
 
     return {
         "plantset": lambda name: answer(matcher, name),
-        "rapidfuzz token_set_ratio 80": ratio(80),
-        "rapidfuzz token_set_ratio 90": ratio(90),
-        "difflib 0.6": close(0.6),
-        "difflib 0.8": close(0.8),
+        "rapidfuzz token_set_ratio 80": above(most_alike, 80),
+        "rapidfuzz token_set_ratio 90": above(most_alike, 90),
+        "difflib 0.6": above(closest, 0.6),
+        "difflib 0.8": above(closest, 0.8),
     }
 
 
