@@ -159,6 +159,6 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 
 def _listed(items: Iterable[str]) -> list[str]:
-    shown = list(items)
+    shown = [item.replace("\n", "\\n") for item in items]  # a name with a line break stays one line
     more = [f"    … {len(shown) - _SHOWN}"] if len(shown) > _SHOWN else []
     return [*(f"    {item}" for item in shown[:_SHOWN]), *more]

@@ -79,3 +79,13 @@ def test_a_class_name_can_not_change_the_page(tmp_path: Path, write_photo: Write
 
     assert "<b>class<b>" not in page
     assert "&lt;b&gt;class&lt;b&gt;" in page
+
+
+def test_a_name_with_a_line_break_stays_one_line_of_the_summary(tmp_path: Path, write_photo: WritePhoto) -> None:
+    photos = tmp_path / "photos"
+    shutil.copytree(write_photo(photos / "a" / "1.jpg", 1).parent, photos / "b")
+    (photos / "b" / "1.jpg").rename(photos / "b" / "new\nline.jpg")
+
+    said = clean(CleanConfig(data_dir=photos, output_file=tmp_path / "clean.jsonl", num_workers=0)).summary()
+
+    assert "    a/1.jpg = b/new\\nline.jpg" in said.splitlines()
