@@ -66,8 +66,8 @@ class CleanReport:
         if self.near_copy_pairs:
             lines.append(
                 tr(
-                    f"  near copies: {self.near_copy_pairs} pairs, each kept in one split",
-                    f"  quasi-copies : {self.near_copy_pairs} paires, chacune gardée dans un seul partage",
+                    f"  pairs of near copies, each kept in one split: {self.near_copy_pairs}",
+                    f"  paires de quasi-copies, chacune gardée dans un seul partage : {self.near_copy_pairs}",
                 )
             )
         lines += [*self._conflict_lines(), *self._leak_lines(), *self._class_lines()]

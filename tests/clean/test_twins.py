@@ -21,6 +21,7 @@ from plantset.clean.twins import class_twins
         ("Phytophthora rot", "Phytoptora rot"),
         ("Tomato healthy", "Tomato healty"),
         ("rouille sèche", "rouille seche"),
+        ("Tomato Early blihgt", "Tomato Early blight"),
     ],
 )
 def test_two_spellings_of_one_class_are_twins(names: tuple[str, str]) -> None:
