@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from plantset.core.errors import DeviceError
 from plantset.core.language import tr
 from plantset.runtime.precision import Precision, mixed_precision_for
+from plantset.runtime.strategy import MovableBatch
 
+_BatchT = TypeVar("_BatchT", bound=MovableBatch)
 DeviceName = Literal["auto", "cpu", "cuda"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -27,6 +29,11 @@ class LocalStrategy:
         self.world_size = 1
         self._scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
+    @property
+    def is_main(self) -> bool:
+        """Return whether this is the process that writes files and speaks."""
+        return self.rank == 0
+
     def prepare(self, model: nn.Module) -> nn.Module:
         """Move the model to the device."""
         return model.to(self.device)
@@ -37,7 +44,12 @@ class LocalStrategy:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=_DTYPES[self.precision])
 
-    def backward(self, loss: Tensor) -> None:
+    def wrap_loader(self, loader: Iterable[_BatchT]) -> Iterator[_BatchT]:
+        """Yield the loader's batches on the device."""
+        for batch in loader:
+            yield batch.to(self.device)
+
+    def backward(self, loss: Tensor, *, is_boundary: bool = True) -> None:  # noqa: ARG002  # all gradients are here
         """Back-propagate, scaled when fp16 needs it."""
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
 
@@ -50,12 +62,35 @@ class LocalStrategy:
         self._scaler.update()
         optimizer.zero_grad(set_to_none=True)
 
+    def reduce_sum(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the values as they are: there are no others to add."""
+        return {name: value.detach().float() for name, value in values.items()}
+
     def fetch(self, metrics: Mapping[str, Tensor]) -> dict[str, float]:
         """Bring the scalars to the host in one transfer."""
         if not metrics:
             return {}
         values = torch.stack([value.detach().float() for value in metrics.values()]).tolist()
         return dict(zip(metrics, values, strict=True))
+
+    def gather_rows(self, rows: Tensor) -> Tensor:
+        """Return the rows as they are."""
+        return rows
+
+    def any_rank(self, flag: bool) -> bool:
+        """Return the flag: there is nobody else to ask."""
+        return flag
+
+    def barrier(self) -> None:
+        """Return at once."""
+
+    def in_turn(self) -> AbstractContextManager[None]:
+        """Return an empty context."""
+        return nullcontext()
+
+    def on_main(self, action: Callable[[], None]) -> None:
+        """Run the action."""
+        action()
 
     def state(self) -> dict[str, Tensor]:
         """Return the random states and the loss scale."""

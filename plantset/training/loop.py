@@ -142,11 +142,11 @@ def _train_epoch(
     model.train()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     meter = _Meter(strategy, progress, plan, len(loader))
-    for batch in meter.timed(loader):
+    for batch in meter.timed(strategy.wrap_loader(loader)):
         factor = warmup_cosine(progress.step, warmup_steps=plan.warmup_steps, total_steps=plan.total_steps)
         set_learning_rate(optimizer, factor)
         with strategy.autocast():
-            losses = hooks.losses(model, batch.to(strategy.device))
+            losses = hooks.losses(model, batch)
             loss = torch.stack(list(losses.values())).sum()
         strategy.backward(loss)
         strategy.step(optimizer, parameters, plan.gradient_clip)
@@ -174,7 +174,7 @@ class _Meter:
         self._waiting_s = 0.0
         self._bar: object | None = None
 
-    def timed(self, loader: BatchLoader) -> Iterable[Batch]:
+    def timed(self, loader: Iterable[Batch]) -> Iterable[Batch]:
         """Yield the batches behind a progress bar, measuring the time spent waiting for them."""
         from tqdm import tqdm
 
@@ -209,7 +209,7 @@ class _Meter:
         Raises:
             DataError: a loss is NaN or infinite.
         """
-        sums = self._strategy.fetch(self._sums)
+        sums = self._strategy.fetch(self._strategy.reduce_sum(self._sums))
         means = {name: total / self._pending[name] for name, total in sums.items()}
         for name, total in sums.items():
             self._totals[name] = self._totals.get(name, 0.0) + total
