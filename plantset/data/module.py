@@ -34,11 +34,18 @@ IMAGENET_PREPROCESS = PreprocessConfig(
 
 @dataclass(frozen=True)
 class LoaderSettings:
-    """How batches are read: nothing here changes what is in them."""
+    """How batches are read, and this process's part of them: nothing here changes the order of the photos.
+
+    Attributes:
+        batch_size: photos in a step, over all processes.
+        num_workers: processes that decode photos, for each training process.
+    """
 
     batch_size: int = 32
     num_workers: int = 2
     pin_memory: bool = False
+    rank: int = 0
+    world_size: int = 1
 
 
 @dataclass(frozen=True)
@@ -109,12 +116,14 @@ class DataModule:
         """Return what reads these records' photos."""
         return PhotoReader(photo_paths(records, self.images_dir), self.preprocess, augment=augment, seed=self.seed)
 
-    def train_dataloader(self, *, epoch: int = 0, start_batch: int = 0) -> PhotoLoader:
-        """Return one epoch of shuffled, augmented training batches."""
+    def train_dataloader(self, *, epoch: int = 0, start: int = 0) -> PhotoLoader:
+        """Return this process's part of one epoch of shuffled, augmented training batches.
+
+        Args:
+            start: samples of the epoch that were seen before.
+        """
         records = self.split("train")
-        sampler = EpochSampler(
-            len(records), self.loader.batch_size, seed=self.seed, epoch=epoch, start_batch=start_batch
-        )
+        sampler = self.sampler(len(records), epoch=epoch, start=start)
         return self._loader(records, sampler, augment=self.augment, training=True)
 
     def val_dataloader(self) -> PhotoLoader:
@@ -127,8 +136,20 @@ class DataModule:
 
     def _ordered(self, split: Split) -> PhotoLoader:
         records = self.split(split)
-        sampler = EpochSampler(len(records), self.loader.batch_size, seed=self.seed, shuffle=False)
-        return self._loader(records, sampler, augment=False, training=False)
+        return self._loader(records, self.sampler(len(records), shuffle=False), augment=False, training=False)
+
+    def sampler(self, num_photos: int, *, epoch: int = 0, start: int = 0, shuffle: bool = True) -> EpochSampler:
+        """Return the order of an epoch as this process sees it."""
+        return EpochSampler(
+            num_photos,
+            self.loader.batch_size,
+            seed=self.seed,
+            epoch=epoch,
+            shuffle=shuffle,
+            start=start,
+            rank=self.loader.rank,
+            world_size=self.loader.world_size,
+        )
 
     def _loader(
         self, records: Sequence[Record], sampler: EpochSampler, *, augment: bool, training: bool

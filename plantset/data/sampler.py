@@ -1,4 +1,12 @@
-"""Which photos stand in which batch: a pure function of (seed, epoch, batch number)."""
+"""Which photos stand in which batch: a pure function of (seed, epoch, samples seen).
+
+The order of the data, over any number of processes
+---------------------------------------------------
+An epoch is one permutation of the photos, drawn from (seed, epoch) alone. A batch is the next `batch_size` photos of
+it, over all processes together; of these the process of rank r takes the r-th contiguous chunk of
+`batch_size / world_size`. So the photos of step n are the same whatever the number of processes, and a run may go on
+with another number of them, at any batch: its position is (seed, epoch, samples seen), which knows no process.
+"""
 
 from __future__ import annotations
 
@@ -19,39 +27,58 @@ class Key:
 
 
 class EpochSampler(Sampler[list[Key]]):
-    """Yield the batches of one epoch; all have `batch_size` keys, the last is padded with repeats marked as such.
+    """Yield this process's part of each batch of one epoch.
+
+    All parts have the same size: the last batch is filled up with repeats marked as padding, at its end.
 
     Args:
         num_photos: how many photos there are, at least 1.
+        batch_size: photos in a step, over all processes; a multiple of `world_size`.
         shuffle: a permutation drawn from (seed, epoch); otherwise the order of the records.
-        start_batch: skip this many batches, to resume inside an epoch without replaying it.
+        start: samples of this epoch that were seen before, to go on inside an epoch without replaying it.
+
+    Raises:
+        ValueError: the batch cannot be shared out evenly, or a number is out of its range.
     """
 
     def __init__(
-        self, num_photos: int, batch_size: int, *, seed: int, epoch: int = 0, shuffle: bool = True, start_batch: int = 0
+        self,
+        num_photos: int,
+        batch_size: int,
+        *,
+        seed: int,
+        epoch: int = 0,
+        shuffle: bool = True,
+        start: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
+        if batch_size < 1 or batch_size % world_size:
+            raise ValueError(f"{batch_size} photos a batch cannot be shared evenly by {world_size} processes")
+        if not 0 <= rank < world_size:
+            raise ValueError(f"rank {rank} of {world_size} processes")
+        if num_photos < 1 or not 0 <= start <= num_photos:
+            raise ValueError(f"{start} of {num_photos} photos seen")
         self._num_photos = num_photos
         self._batch_size = batch_size
         self._seed = seed
         self._shuffle = shuffle
+        self._rank = rank
+        self._share = batch_size // world_size
         self.epoch = epoch
-        self.start_batch = start_batch
-
-    @property
-    def batches_per_epoch(self) -> int:
-        """Return the batches of a whole epoch, the padded one included."""
-        return -(-self._num_photos // self._batch_size)
+        self.start = start
 
     def __len__(self) -> int:
-        return self.batches_per_epoch - self.start_batch
+        """Return how many batches are still to come, the padded one included."""
+        return -(-(self._num_photos - self.start) // self._batch_size)
 
     def __iter__(self) -> Iterator[list[Key]]:
         order = np.arange(self._num_photos)
         if self._shuffle:
             np.random.default_rng([self._seed, self.epoch]).shuffle(order)
-        for batch in range(self.start_batch, self.batches_per_epoch):
-            chosen = order[batch * self._batch_size : (batch + 1) * self._batch_size]
-            keys = [Key(self.epoch, int(index)) for index in chosen]
-            padding = self._batch_size - len(keys)
-            keys += [Key(self.epoch, int(order[slot % self._num_photos]), is_padding=True) for slot in range(padding)]
-            yield keys
+        for batch in range(len(self)):
+            first = self.start + batch * self._batch_size + self._rank * self._share
+            yield [self._key(order, slot) for slot in range(first, first + self._share)]
+
+    def _key(self, order: np.ndarray[tuple[int], np.dtype[np.int64]], slot: int) -> Key:
+        return Key(self.epoch, int(order[slot % self._num_photos]), is_padding=slot >= self._num_photos)

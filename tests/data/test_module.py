@@ -64,7 +64,7 @@ def test_two_spawned_workers_give_the_batches_of_none(manifest: Path) -> None:
 def test_an_epoch_taken_up_in_the_middle_gives_the_same_batches(manifest: Path) -> None:
     whole = list(_module(manifest).train_dataloader(epoch=1))
 
-    resumed = list(_module(manifest).train_dataloader(epoch=1, start_batch=4))
+    resumed = list(_module(manifest).train_dataloader(epoch=1, start=20))
 
     assert len(resumed) == 3
     for left, right in zip(resumed, whole[4:], strict=True):
