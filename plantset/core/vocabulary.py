@@ -76,6 +76,11 @@ class Vocabulary:
         vocabulary: dict[str, int] = self._tokenizer.get_vocab()
         return [vocabulary[f"<{word}>"] for word in (task, language)]
 
+    def word_ids(self, text: str) -> list[int]:
+        """Return the ids of a text alone, without prompt and end."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
     def count(self, text: str) -> int:
         """Return the length of the row that holds the whole text: prompt, words and end."""
         return len(self.prompt_ids(self.languages[0])) + len(self._tokenizer.encode(text).ids) + 1

@@ -73,10 +73,15 @@ class Attention(nn.Module):
         values_BHKE: Tensor,
         *,
         key_mask_BK: Tensor | None = None,
+        mask_QK: Tensor | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """Attend to keys and values that are projected already."""
-        mask = None if key_mask_BK is None else key_mask_BK[:, None, None, :]
+        """Attend to keys and values that are projected already.
+
+        Args:
+            mask_QK: bool, which keys each query sees; instead of `key_mask_BK`.
+        """
+        mask = mask_QK if key_mask_BK is None else key_mask_BK[:, None, None, :]
         mixed_BHQE = F.scaled_dot_product_attention(
             self._split_heads(self.query(queries_BQD)),
             keys_BHKE,
@@ -102,16 +107,53 @@ class FeedForward(nn.Sequential):
         super().__init__(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width))
 
 
-def sincos_positions_2d(height: int, width: int, dim: int) -> Tensor:
+class SelfAttentionLayer(nn.Module):
+    """A pre-norm transformer layer: self-attention, then the feed-forward network (as ViT, GPT-2 and FLAVA have it).
+
+    Args:
+        causal: each token sees itself and those before it.
+    """
+
+    def __init__(self, width: int, num_heads: int, *, causal: bool, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.causal = causal
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = Attention(width, num_heads, dropout=dropout)
+        self.ffn_norm = nn.LayerNorm(width)
+        self.ffn = FeedForward(width, ratio=4.0, dropout=dropout)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
+        """Return (B, N, D).
+
+        Args:
+            mask_BN: bool, True where a token is real; every row needs at least one. None: all are real.
+        """
+        normed = self.attention_norm(tokens_BND)
+        mixed = self.attention(normed, normed, key_mask_BK=mask_BN, causal=self.causal)
+        tokens_BND = tokens_BND + self.dropout(mixed)
+        return tokens_BND + self.dropout(self.ffn(self.ffn_norm(tokens_BND)))
+
+
+def sincos_positions_2d(height: int, width: int, dim: int, *, extent: tuple[int, int] | None = None) -> Tensor:
     """Return fixed 2-D sine-cosine positions (height × width, dim): MAE, arXiv 2111.06377, appendix A.1.
 
     A quarter of the channels each is the sine and cosine of the row and of the column; a remainder stays 0.
+
+    Args:
+        extent: (rows, columns) of another grid of the same photo, in whose units the cells' middles are numbered; by
+            default this one's, so that cells are numbered 0, 1, 2 …
     """
     quarter = dim // 4
     frequencies = 1.0 / (10_000 ** (torch.arange(quarter, dtype=torch.float32) / max(1, quarter)))
-    rows = torch.arange(height, dtype=torch.float32)[:, None] * frequencies
-    columns = torch.arange(width, dtype=torch.float32)[:, None] * frequencies
+    tall, wide = extent or (height, width)
+    rows = _cell_middles(height, tall)[:, None] * frequencies
+    columns = _cell_middles(width, wide)[:, None] * frequencies
     by_row = torch.cat([rows.sin(), rows.cos()], dim=1)[:, None, :].expand(height, width, 2 * quarter)
     by_column = torch.cat([columns.sin(), columns.cos()], dim=1)[None, :, :].expand(height, width, 2 * quarter)
     positions = torch.cat([by_row, by_column], dim=-1).reshape(height * width, 4 * quarter)
     return F.pad(positions, (0, dim - 4 * quarter))
+
+
+def _cell_middles(count: int, extent: int) -> Tensor:
+    return (torch.arange(count, dtype=torch.float32) + 0.5) * (extent / count) - 0.5

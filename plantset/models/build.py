@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
 
 from plantset.core.errors import ConfigError
 from plantset.core.language import tr
+from plantset.core.vocabulary import Vocabulary
 from plantset.encoders.registry import build_text_encoder, build_vision_encoder
 from plantset.encoders.text import TextEncoder
-from plantset.models.config import NO_TEXT_MODEL, PACKAGED_TEXT, PACKAGED_VISION, ModelConfig
+from plantset.models.checks import check_model_config, check_parts, out_of_range
+from plantset.models.config import (
+    NO_TEXT_MODEL,
+    PACKAGED_TEXT,
+    PACKAGED_VISION,
+    CaptionerName,
+    ClassifierName,
+    ConnectorName,
+    FusionName,
+    ModelConfig,
+    TextPooling,
+)
 from plantset.models.multimodal import MultimodalModel
-from plantset.models.presets import PRESETS, Preset, preset_config
+from plantset.models.name_scoring import class_name_ids
+from plantset.models.presets import PRESETS, PresetName, preset_config
 
 
 def create_multimodal_model(
@@ -26,7 +41,17 @@ def create_multimodal_model(
     num_attention_layers: int | None = None,
     gradient_checkpointing: bool = False,
     *,
-    preset: Preset = "cross-attention",
+    preset: PresetName = "cross-attention",
+    connector: ConnectorName | None = None,
+    num_queries: int | None = None,
+    fusion: FusionName | None = None,
+    classifier: ClassifierName | None = None,
+    hierarchy: bool = False,
+    captioner: CaptionerName | None = None,
+    text_pooling: TextPooling | None = None,
+    class_names: Sequence[str] = (),
+    vocabulary: Vocabulary | None = None,
+    language: str = "fr",
     pretrained: bool = True,
     vision_weights: str | Path | None = None,
     image_size: int | None = None,
@@ -49,25 +74,24 @@ def create_multimodal_model(
         num_attention_heads: of any number up to `fusion_dim`; a head is `fusion_dim // heads` wide.
         num_attention_layers: fusion layers.
         gradient_checkpointing: less memory for about a third more time.
+        preset: cross-attention, qwen-vl, vadapter, flava or florence-2 (`plantset models` lists their parts).
+        connector, fusion, classifier, captioner, text_pooling: see `ModelConfig`.
+        num_queries: image tokens of the connectors resampler and vadapter.
+        hierarchy: answer the crop first, then the disease given the crop; needs `class_names`.
+        class_names: class ids in index order, such as `tomato--late-blight`.
+        vocabulary: the captioner's; the classifier "names" needs it, and `class_names`.
+        language: of the prompt under which class names are scored.
         pretrained: False starts from random weights.
         vision_weights: a local file of weights for the backbone.
         image_size: side of the square input in pixels; by default the weights' own.
         note_length, text_length: tokens of a note and of a description.
         freeze_vision, freeze_stages, freeze_text: what stays as it is.
-        vocabulary_size: of the captioner; 0 builds none.
+        vocabulary_size: of the captioner, where no `vocabulary` is given; 0 builds none.
 
     Raises:
-        ConfigError: an unknown name, or numbers that do not fit together.
+        ConfigError: an unknown name, or numbers or parts that do not fit together.
         CheckpointError: weights that are missing or damaged.
     """
-    if num_classes < 2:
-        raise ConfigError(
-            tr(
-                f"a classifier needs at least 2 classes, not {num_classes}",
-                f"un classifieur demande au moins 2 classes, pas {num_classes}",
-            ),
-            tr("check the manifest's labels", "vérifiez les étiquettes du manifeste"),
-        )
     if preset not in PRESETS:
         raise ConfigError(tr(f"unknown preset {preset}", f"préréglage inconnu : {preset}"), " | ".join(PRESETS))
     config = preset_config(
@@ -82,9 +106,18 @@ def create_multimodal_model(
             "note_length": note_length,
             "caption_length": text_length,
             "dropout": dropout,
+            "connector": connector,
+            "num_queries": num_queries,
+            "fusion": fusion,
+            "classifier": classifier,
+            "captioner": captioner,
+            "text_pooling": text_pooling,
         },
     )
+    vocabulary_size = len(vocabulary) if vocabulary is not None else vocabulary_size
+    config = with_classes(config, class_names, vocabulary, language, hierarchy=hierarchy)
     check_model_config(config)
+    check_parts(config, text_model, vocabulary_size)
     vision = build_vision_encoder(
         vision_backbone,
         pretrained=pretrained,
@@ -111,34 +144,43 @@ def create_multimodal_model(
     return model
 
 
-def check_model_config(config: ModelConfig) -> None:
-    """Refuse numbers that no model can have.
+def with_classes(
+    config: ModelConfig, class_names: Sequence[str], vocabulary: Vocabulary | None, language: str, *, hierarchy: bool
+) -> ModelConfig:
+    """Return the config with what its parts need to know of the classes.
 
     Raises:
-        ConfigError: a width or a length under 1, or a dropout outside [0, 1).
+        ConfigError: a part needs the names, and they are not given, or not as many as there are classes.
     """
-    positive = ("vision_dim", "text_dim", "fusion_dim", "num_attention_heads", "note_length", "shared_dim")
-    for name in positive:
-        if getattr(config, name) < 1:
-            raise _out_of_range(name, getattr(config, name), tr("at least 1", "au moins 1"))
-    if config.num_attention_layers < 0:
-        raise _out_of_range("num_attention_layers", config.num_attention_layers, tr("at least 0", "au moins 0"))
-    if config.caption_length < 8:
-        raise _out_of_range("text_length", config.caption_length, tr("at least 8", "au moins 8"))
-    if not 0 <= config.dropout < 1:
-        raise _out_of_range("dropout", config.dropout, tr("0 to below 1", "de 0 à moins de 1"))
+    if class_names and len(class_names) != config.num_classes:
+        raise out_of_range("class_names", len(class_names), str(config.num_classes))
+    if not class_names and (hierarchy or config.classifier == "names"):
+        raise ConfigError(
+            tr(
+                "the names of the classes are needed for a hierarchy and for the classifier “names”",
+                "les noms des classes sont nécessaires pour une hiérarchie et pour le classifieur « names »",
+            ),
+            tr("give class_names=", "donnez class_names="),
+        )
+    if hierarchy:
+        crops = [name.partition("--")[0] for name in class_names]
+        order = sorted(set(crops))
+        config = dataclasses.replace(config, hierarchy=True, class_crops=tuple(map(order.index, crops)))
+    if config.classifier == "names" and vocabulary is not None:
+        name_ids = class_name_ids(vocabulary, class_names, language)
+        longest = max(map(len, name_ids), default=0)
+        if longest > config.caption_length:
+            raise out_of_range("text_length", config.caption_length, tr(f"at least {longest}", f"au moins {longest}"))
+        config = dataclasses.replace(config, class_name_ids=name_ids)
+    return config
 
 
 def _check_note_length(text: TextEncoder, note_length: int) -> None:
     if text.max_tokens is not None and note_length > text.max_tokens:
-        raise _out_of_range("note_length", note_length, tr(f"at most {text.max_tokens}", f"au plus {text.max_tokens}"))
+        raise out_of_range("note_length", note_length, tr(f"at most {text.max_tokens}", f"au plus {text.max_tokens}"))
 
 
 def count_parameters(model: MultimodalModel) -> tuple[int, int]:
     """Return (all, trainable) parameters, the attached text tower included."""
     parameters: list[Tensor] = list(model.parameters())
     return sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad)
-
-
-def _out_of_range(name: str, value: float, expected: str) -> ConfigError:
-    return ConfigError(tr(f"{name} is {value}", f"{name} vaut {value}"), tr(f"give {expected}", f"donnez {expected}"))

@@ -30,17 +30,21 @@ class DecoderLayer(nn.Module):
         self.ffn = FeedForward(width, dropout=dropout)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, words_BTD: Tensor, image: KeyValues, past: KeyValues | None) -> tuple[Tensor, KeyValues]:
+    def forward(
+        self, words_BTD: Tensor, image: KeyValues, past: KeyValues | None, *, allowed_TT: Tensor | None = None
+    ) -> tuple[Tensor, KeyValues]:
         """Return the updated words and this layer's keys and values so far.
 
         Args:
             past: keys and values of the words before these (then T is 1); None at the start of a sequence.
+            allowed_TT: bool, which words each word sees; None: those before it.
         """
         queries = self.self_norm(words_BTD)
         keys, values = self.self_attention.project_keys(queries)
         if past is not None:
             keys, values = torch.cat([past[0], keys], dim=2), torch.cat([past[1], values], dim=2)
-        mixed = self.self_attention.attend(queries, keys, values, causal=past is None)
+        causal = past is None and allowed_TT is None
+        mixed = self.self_attention.attend(queries, keys, values, mask_QK=allowed_TT, causal=causal)
         words_BTD = words_BTD + self.dropout(mixed)
         words_BTD = words_BTD + self.dropout(self.cross_attention.attend(self.cross_norm(words_BTD), *image))
         words_BTD = words_BTD + self.dropout(self.ffn(self.ffn_norm(words_BTD)))
@@ -93,6 +97,14 @@ class Captioner(nn.Module):
         logits = self(ids_BT[:, :-1], image_BND)
         total = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=PAD_ID, reduction="sum")
         return total, (targets != PAD_ID).sum()
+
+    def tree_logits(self, ids_M: Tensor, positions_M: Tensor, allowed_MM: Tensor, image_BND: Tensor) -> Tensor:
+        """Return logits (B, M, W) of what follows each node of a tree of beginnings (`models.name_scoring`)."""
+        batch = image_BND.shape[0]
+        words = (self.words(ids_M) + self.positions(positions_M)).expand(batch, -1, -1)
+        for layer, image in zip(self._decoder_layers(), self._image_keys(image_BND), strict=True):
+            words, _ = layer(words, image, None, allowed_TT=allowed_MM)
+        return F.linear(self.output_norm(words), self.words.weight)
 
     @torch.no_grad()
     def generate(self, image_BND: Tensor, prompt_ids: Sequence[int]) -> Tensor:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 NO_TEXT_MODEL = "none"
 PACKAGED_VISION = "timm-packaged:tf_efficientnet_lite0"
 PACKAGED_TEXT = "packaged:multilingual-e5-small"
 
+ConnectorName = Literal["linear", "mlp", "resampler", "vadapter"]
+FusionName = Literal["cross-attention", "flava", "none"]
+ClassifierName = Literal["linear", "cosine", "names"]
+CaptionerName = Literal["decoder", "prefix", "none"]
+TextPooling = Literal["mean", "attention", "last"]
+
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Widths and depths of the parts between the towers and the answers.
+    """Which parts stand between the towers and the answers, how wide and how deep.
+
+    A field that an older checkpoint lacks has the default, which builds what that version built.
 
     Attributes:
         num_classes: outputs of the classifier.
@@ -25,6 +36,19 @@ class ModelConfig:
         caption_layers: decoder layers; 0 builds no captioner.
         shared_dim: width of the space in which photos and descriptions are compared.
         dropout: in fusion, captioner and before the classifier.
+        connector: from the vision tower's tokens to the image tokens (`models.connector`).
+        num_queries: image tokens that the connectors with learned queries make; the others ignore it.
+        adapter_layers: transformer layers of the vadapter connector's small language model.
+        fusion: how image and note tokens meet (`models.fusion`).
+        classifier: what turns features into logits: a linear layer, cosines, or the likelihood of each class's name.
+        hierarchy: the crop first, then the disease given the crop.
+        class_crops: index of each class's crop, for the hierarchy; empty without it.
+        class_name_ids: each class's name as the captioner's ids, prompt and end included; empty unless the
+            classifier is "names".
+        captioner: a decoder of its own, or the text model with the image tokens as its prefix.
+        text_pooling: how note tokens become one vector.
+        description: whether photos are compared with the bank of descriptions.
+        matching: whether the model says if a note is about the photo.
     """
 
     num_classes: int
@@ -38,3 +62,29 @@ class ModelConfig:
     caption_layers: int = 2
     shared_dim: int = 256
     dropout: float = 0.1
+    connector: ConnectorName = "linear"
+    num_queries: int = 16
+    adapter_layers: int = 2
+    fusion: FusionName = "cross-attention"
+    classifier: ClassifierName = "linear"
+    hierarchy: bool = False
+    class_crops: tuple[int, ...] = ()
+    class_name_ids: tuple[tuple[int, ...], ...] = ()
+    captioner: CaptionerName = "decoder"
+    text_pooling: TextPooling = "mean"
+    description: bool = True
+    matching: bool = True
+
+
+def model_config_from_json(values: Mapping[str, Any]) -> ModelConfig:
+    """Restore what `dataclasses.asdict` gave, after a round trip through JSON; older files lack newer fields.
+
+    Raises:
+        ValueError: a field is of a later version, whose model this one cannot build; its name is the message.
+    """
+    unknown = values.keys() - {field.name for field in dataclasses.fields(ModelConfig)}
+    if unknown:
+        raise ValueError(", ".join(sorted(unknown)))
+    crops: Sequence[int] = values.get("class_crops", ())
+    names: Sequence[Sequence[int]] = values.get("class_name_ids", ())
+    return ModelConfig(**{**values, "class_crops": tuple(crops), "class_name_ids": tuple(map(tuple, names))})

@@ -30,7 +30,7 @@ from plantset.encoders.registry import (
     vision_architecture,
 )
 from plantset.encoders.vision import VisionTokens
-from plantset.models.config import ModelConfig
+from plantset.models.config import ModelConfig, model_config_from_json
 from plantset.models.decision import Calibration
 from plantset.models.multimodal import ModelOutput, MultimodalModel, NoteStates
 from plantset.runtime.checkpoint import Checkpoint, load_checkpoint
@@ -114,13 +114,26 @@ def build_from_checkpoint(checkpoint: Checkpoint) -> MultimodalModel:
     meta = checkpoint.meta
     card = read_card(checkpoint)
     model = MultimodalModel(
-        ModelConfig(**meta["model"]),
+        _read_config(meta["model"]),
         build_vision_encoder_from(meta["vision"], load_packaged=False),
         text_width=meta["text_width"],
         vocabulary_size=len(card.vocabulary) if card.vocabulary is not None else 0,
     )
     load_weights(model, checkpoint.section("model"))
     return model
+
+
+def _read_config(values: Mapping[str, Any]) -> ModelConfig:
+    try:
+        return model_config_from_json(values)
+    except ValueError as error:
+        raise CheckpointError(
+            tr(
+                f"the checkpoint's model has parts that this version does not know: {error}",
+                f"le modèle du point de contrôle a des parties que cette version ne connaît pas : {error}",
+            ),
+            tr("install the plantset version that wrote it", "installez la version de plantset qui l'a écrit"),
+        ) from error
 
 
 def attach_text(model: MultimodalModel, checkpoint: Checkpoint) -> None:

@@ -1,4 +1,4 @@
-"""The vision-language model: two towers, token-level fusion, four heads.
+"""The vision-language model: two towers, a connector, token-level fusion, heads and a captioner.
 
 The class's description is a target (captioner) and a bank (description head). It is never an input: the one text
 that the classifier reads is the grower's own note.
@@ -20,12 +20,23 @@ from plantset.encoders.embed import embed_texts, pool_photo
 from plantset.encoders.stages import StageCut
 from plantset.encoders.text import TextEncoder, pool_mean
 from plantset.encoders.vision import VisionEncoder, VisionTokens, normalize
-from plantset.models.attention import sincos_positions_2d
 from plantset.models.captioner import Captioner
 from plantset.models.config import ModelConfig
-from plantset.models.connector import LinearConnector
-from plantset.models.fusion import CrossAttentionFusion
-from plantset.models.heads import Classifier, DescriptionHead, MatchingHead
+from plantset.models.connector import LinearConnector, build_image_connector
+from plantset.models.fusion import Fused, build_fusion
+from plantset.models.heads import DescriptionHead, MatchingHead, build_classifier
+from plantset.models.name_scoring import NameScorer
+from plantset.models.presets import PARTS, Part
+
+_PARTS: dict[str, Part] = {
+    "vision": "vision",
+    "text": "text",
+    "image_connector": "connector",
+    "note_connector": "connector",
+    "no_image": "connector",
+    "fusion": "fusion",
+    "captioner": "captioner",
+}  # all others are heads
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +56,17 @@ class ModelOutput:
     """What one pass gives.
 
     Attributes:
-        logits_BC: class logits, not calibrated.
-        features_BF: what the classifier reads: pooled photo, fused photo, fused note.
+        logits_BC: class logits, not calibrated; (B, 0) when no answer was asked for.
+        features_BF: what the classifier reads: pooled photo, fused photo, fused note; (B, 0) where names are scored.
         image_BND: image tokens before fusion: what the captioner looks at, so that a note cannot dictate its text.
+        fused_BND: image tokens after fusion: what a text looks at that the note may change, such as the class's name.
         global_BG: pooled photo alone: what is compared with the descriptions, so that a note cannot pick the text.
     """
 
     logits_BC: Tensor
     features_BF: Tensor
     image_BND: Tensor
+    fused_BND: Tensor
     global_BG: Tensor
 
 
@@ -84,25 +97,24 @@ class MultimodalModel(nn.Module):
         self.vision = vision.to(memory_format=torch.channels_last)  # convolutions are 1.5 times as fast on a CPU
         self.text: TextEncoder | None = None
         self.cut = StageCut(vision, frozen_stages)
-        self.image_connector = LinearConnector(vision.width, config.vision_dim, width, dropout=config.dropout)
-        self.fusion = CrossAttentionFusion(
-            width, config.num_attention_heads, config.num_attention_layers, dropout=config.dropout
-        )
+        self.image_connector = build_image_connector(config, vision.width, vision.grid)
+        self.fusion = build_fusion(config)
         self.no_image = nn.Parameter(torch.randn(width) * 0.02)
-        self.no_image_global = nn.Parameter(torch.zeros(vision.width))
-        self.global_norm = nn.LayerNorm(vision.width)
-        self.image_norm = nn.LayerNorm(width)
-        self.note_norm = nn.LayerNorm(width)
-        self.classifier = Classifier(vision.width + 2 * width, config.num_classes, dropout=config.dropout)
         self.note_connector: LinearConnector | None = None
         self.description: DescriptionHead | None = None
         self.matching: MatchingHead | None = None
         self.captioner: Captioner | None = None
+        self.names: NameScorer | None = None
+        self._learnable: frozenset[str] | None = None
+        self._resting: frozenset[Part] = frozenset()
+        self._build_answer(vision.width, width)
         if text_width:
             self.note_connector = LinearConnector(text_width, config.text_dim, width, dropout=config.dropout)
-            self.description = DescriptionHead(vision.width, text_width, config.shared_dim)
-            self.matching = MatchingHead(2 * width)
-        if vocabulary_size and config.caption_layers:
+            if config.description:
+                self.description = DescriptionHead(vision.width, text_width, config.shared_dim)
+            if config.matching:
+                self.matching = MatchingHead(2 * width)
+        if vocabulary_size and config.caption_layers and config.captioner == "decoder":
             self.captioner = Captioner(
                 vocabulary_size,
                 config.caption_length,
@@ -113,10 +125,40 @@ class MultimodalModel(nn.Module):
                 dropout=config.dropout,
             )
 
+    def _build_answer(self, vision_width: int, width: int) -> None:
+        """Build what turns fused tokens into logits: pooled features and a classifier, or the scorer of names."""
+        if self.config.classifier == "names":
+            self.names = NameScorer(self.config.class_name_ids)
+            return
+        # Normalised below: of size 1, or the norm magnifies its gradient by 1 over its size (measured at zero: 316).
+        self.no_image_global = nn.Parameter(torch.randn(vision_width))
+        self.global_norm = nn.LayerNorm(vision_width)
+        self.image_norm = nn.LayerNorm(width)
+        self.note_norm = nn.LayerNorm(width)
+        self.classifier = build_classifier(self.config, vision_width + 2 * width)
+
+    @staticmethod
+    def part_of(name: str) -> Part:
+        """Return the part that a parameter or module of this name belongs to."""
+        return _PARTS.get(name.partition(".")[0], "heads")
+
+    def train_parts(self, parts: frozenset[Part]) -> None:
+        """Let only these parts learn from now on; what was frozen when the model was built stays frozen.
+
+        The other parts rest: no gradient, and evaluation mode whatever `train` says.
+        """
+        if self._learnable is None:
+            self._learnable = frozenset(name for name, weight in self.named_parameters() if weight.requires_grad)
+        for name, weight in self.named_parameters():
+            weight.requires_grad_(name in self._learnable and self.part_of(name) in parts)
+        self._resting = frozenset(PARTS) - parts
+        self.train(self.training)
+
     def train(self, mode: bool = True) -> Self:
         """Follow `mode`, except for what is frozen."""
         super().train(mode)
-        for module in self.cut.frozen_modules:
+        resting = [module for name, module in self.named_children() if self.part_of(name) in self._resting]
+        for module in [*self.cut.frozen_modules, *resting]:
             module.eval()
         return self
 
@@ -153,27 +195,30 @@ class MultimodalModel(nn.Module):
         assert self.text is not None, "attach the text tower first"
         return torch.from_numpy(embed_texts(self.text, texts)).to(self.no_image.device)
 
-    def forward(self, image: VisionTokens | None, note: NoteStates | None, *, batch_size: int = 0) -> ModelOutput:
+    def forward(
+        self, image: VisionTokens | None, note: NoteStates | None, *, batch_size: int = 0, answer: bool = True
+    ) -> ModelOutput:
         """Fuse what is there and answer.
 
         Args:
             image: None asks the note alone; then `batch_size` rows are answered from a learned "no photo" token.
             note: None, or rows without a real token, ask the photo alone.
+            answer: False leaves the logits out, which cost a pass of the captioner where names are scored.
         """
-        image_BND, global_BG = self._image_inputs(image, batch_size)
+        image_BND = self._image_tokens(image, batch_size)
         note_BTD = None
         if note is not None and self.note_connector is not None:
             note_BTD = self.note_connector(note.states_BTC)
         fused = self.fusion(image_BND, note_BTD, note.mask_BT if note is not None else None)
-        features = torch.cat(
-            [
-                global_BG,
-                self.image_norm(fused.image_BND.mean(dim=1)),
-                self.note_norm(pool_mean(fused.note_BTD, fused.note_mask_BT)),
-            ],
-            dim=-1,
-        )
-        return ModelOutput(self.classifier(features), features, image_BND, global_BG)
+        nothing = image_BND.new_zeros(image_BND.shape[0], 0)
+        if self.names is not None:
+            assert self.captioner is not None
+            logits_BC = self.names(self.captioner, fused.image_BND) if answer else nothing
+            return ModelOutput(logits_BC, nothing, image_BND, fused.image_BND, nothing)
+        global_BG = self._global_features(image, batch_size)
+        features = self._features(global_BG, fused)
+        logits_BC = self.classifier(features) if answer else nothing
+        return ModelOutput(logits_BC, features, image_BND, fused.image_BND, global_BG)
 
     def match_logits(self, output: ModelOutput) -> Tensor:
         """Return (B,) logits of "the note is about this photo", from the fused parts of the features."""
@@ -187,11 +232,18 @@ class MultimodalModel(nn.Module):
         if self.text is not None:
             self.text.set_grad_checkpointing(enabled)
 
-    def _image_inputs(self, image: VisionTokens | None, batch_size: int) -> tuple[Tensor, Tensor]:
+    def _image_tokens(self, image: VisionTokens | None, batch_size: int) -> Tensor:
         if image is None:
-            no_image: Tensor = self.no_image.expand(batch_size, 1, -1)
-            return no_image, self.global_norm(self.no_image_global).expand(batch_size, -1)
-        height, width = image.grid
-        positions = sincos_positions_2d(height, width, self.config.fusion_dim).to(image.tokens_BNC)
-        tokens_BND = self.image_connector(image.tokens_BNC) + positions
-        return tokens_BND, self.global_norm(pool_photo(image))
+            return self.no_image.expand(batch_size, 1, -1)
+        return self.image_connector(image.tokens_BNC, image.grid)
+
+    def _global_features(self, image: VisionTokens | None, batch_size: int) -> Tensor:
+        if image is None:
+            return self.global_norm(self.no_image_global).expand(batch_size, -1)
+        global_BG: Tensor = self.global_norm(pool_photo(image))
+        return global_BG
+
+    def _features(self, global_BG: Tensor, fused: Fused) -> Tensor:
+        image_BD = fused.image_BND.mean(dim=1) if fused.summary_BD is None else fused.summary_BD
+        note_BD = pool_mean(fused.note_BTD, fused.note_mask_BT)
+        return torch.cat([global_BG, self.image_norm(image_BD), self.note_norm(note_BD)], dim=-1)

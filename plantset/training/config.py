@@ -7,8 +7,15 @@ from pathlib import Path
 from typing import Literal
 
 from plantset.core.options import option
-from plantset.models.config import PACKAGED_TEXT, PACKAGED_VISION
-from plantset.models.presets import Preset
+from plantset.models.config import (
+    PACKAGED_TEXT,
+    PACKAGED_VISION,
+    CaptionerName,
+    ClassifierName,
+    ConnectorName,
+    FusionName,
+)
+from plantset.models.presets import PresetName
 
 
 @dataclass(frozen=True)
@@ -29,8 +36,46 @@ class TrainConfig:
     checkpoint_dir: Path = option(
         Path("checkpoints"), en="where the checkpoints go", fr="où vont les points de contrôle"
     )
-    preset: Preset = option(
-        "cross-attention", en="which parts the model is made of", fr="de quelles parties le modèle est fait"
+    preset: PresetName = option(
+        "cross-attention",
+        en="which parts the model is made of, which losses, what learns when (`plantset models` shows them)",
+        fr="de quelles parties le modèle est fait, quelles pertes, ce qui apprend quand (voir `plantset models`)",
+    )
+    connector: ConnectorName | None = option(
+        None,
+        en="from the vision tower's tokens to the image tokens (default: the preset's)",
+        fr="des jetons de la tour de vision aux jetons d'image (défaut : celui du préréglage)",
+    )
+    num_queries: int | None = option(
+        None,
+        en="image tokens that the connectors resampler and vadapter make (default: the preset's, 16)",
+        fr="jetons d'image que font les connecteurs resampler et vadapter (défaut : ceux du préréglage, 16)",
+    )
+    fusion: FusionName | None = option(
+        None,
+        en="how photo and note meet: cross-attention, one encoder over both (flava), or not at all (default: the"
+        " preset's)",
+        fr="comment photo et note se rencontrent : attention croisée, un encodeur sur les deux (flava), ou pas du tout"
+        " (défaut : celui du préréglage)",
+    )
+    classifier: ClassifierName | None = option(
+        None,
+        en="a linear layer, cosines with a learned temperature, or the likelihood of each class's name (default: the"
+        " preset's)",
+        fr="une couche linéaire, des cosinus à température apprise, ou la vraisemblance du nom de chaque classe"
+        " (défaut : celui du préréglage)",
+    )
+    hierarchy: bool = option(
+        False,
+        en="answer the crop first, then the disease given the crop",
+        fr="répondre d'abord la culture, puis la maladie sachant la culture",
+    )
+    captioner: CaptionerName | None = option(
+        None,
+        en="a decoder of its own, a decoder-only text model with the photo as its prefix, or none (default: the"
+        " preset's)",
+        fr="un décodeur à lui, un modèle de texte décodeur avec la photo en préfixe, ou aucun (défaut : celui du"
+        " préréglage)",
     )
     vision_backbone: str = option(
         PACKAGED_VISION,
@@ -165,18 +210,22 @@ class TrainConfig:
         en="in fusion, captioner and classifier (default: the preset's)",
         fr="dans la fusion, le rédacteur et le classifieur (défaut : celui du préréglage)",
     )
-    caption_weight: float = option(
-        0.25,
-        en="weight of the description loss beside the classification loss; 0 builds no captioner",
-        fr="poids de la perte de description à côté de celle de classification ; 0 ne construit pas de rédacteur",
+    caption_weight: float | None = option(
+        None,
+        en="weight of the description loss beside the classification loss; 0 builds no captioner (default: the"
+        " preset's, 0.25)",
+        fr="poids de la perte de description à côté de celle de classification ; 0 ne construit pas de rédacteur"
+        " (défaut : celui du préréglage, 0,25)",
     )
-    contrastive_weight: float = option(
-        0.2, en="weight of the photo–description loss", fr="poids de la perte photo–description"
+    contrastive_weight: float | None = option(
+        None,
+        en="weight of the photo–description loss (default: the preset's, 0.2)",
+        fr="poids de la perte photo–description (défaut : celui du préréglage, 0,2)",
     )
-    matching_weight: float = option(
-        0.05,
-        en="weight of the “this note fits this photo” loss",
-        fr="poids de la perte « cette note va avec cette photo »",
+    matching_weight: float | None = option(
+        None,
+        en="weight of the “this note fits this photo” loss (default: the preset's, 0.05)",
+        fr="poids de la perte « cette note va avec cette photo » (défaut : celui du préréglage, 0,05)",
     )
     language: Literal["fr", "en"] = option(
         "fr",

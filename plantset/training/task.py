@@ -26,6 +26,7 @@ from plantset.models.build import create_multimodal_model
 from plantset.models.config import PACKAGED_VISION
 from plantset.models.multimodal import MultimodalModel
 from plantset.models.objectives import ClassificationLoss, balanced_class_weights, log_prior
+from plantset.models.presets import ObjectiveWeights, preset_weights
 from plantset.runtime.checkpoint import sha256_tensor
 from plantset.runtime.strategy import Strategy
 from plantset.training.config import TrainConfig
@@ -70,7 +71,9 @@ def prepare_task(config: TrainConfig) -> Task:
     images_dir = find_images_dir(config.jsonl_file, records, config.root_dir)
     names = class_names(records)
     check_classes(config.num_classes, names, records)
-    vocabulary = train_vocabulary(records) if config.caption_weight > 0 else None
+    weights = objective_weights(config)
+    writes = config.captioner != "none" and (weights.caption > 0 or weights.class_name > 0)
+    vocabulary = train_vocabulary(records) if writes else None
     text_length = needed_text_length(records, vocabulary, limit=config.text_length)
     torch.manual_seed(config.seed)
     model = create_multimodal_model(
@@ -84,6 +87,15 @@ def prepare_task(config: TrainConfig) -> Task:
         config.num_attention_layers,
         config.gradient_checkpointing,
         preset=config.preset,
+        connector=config.connector,
+        num_queries=config.num_queries,
+        fusion=config.fusion,
+        classifier=config.classifier,
+        hierarchy=config.hierarchy,
+        captioner=config.captioner,
+        class_names=names,
+        vocabulary=vocabulary,
+        language=config.language,
         pretrained=config.pretrained,
         vision_weights=config.vision_weights,
         image_size=config.image_size,
@@ -93,7 +105,6 @@ def prepare_task(config: TrainConfig) -> Task:
         freeze_vision=config.freeze_vision,
         freeze_stages=frozen_stages(config),
         freeze_text=config.freeze_text,
-        vocabulary_size=len(vocabulary) if vocabulary is not None else 0,
     )
     data = DataModule(
         records=tuple(records),
@@ -109,6 +120,16 @@ def prepare_task(config: TrainConfig) -> Task:
     )
     selection, calibration = split_val_in_two(data.split("val"), seed=config.seed)
     return Task(config, data, model, tuple(selection), tuple(calibration or selection))
+
+
+def objective_weights(config: TrainConfig) -> ObjectiveWeights:
+    """Return the weights of the losses: what was asked for, else the preset's."""
+    asked = {
+        "caption": config.caption_weight,
+        "contrastive": config.contrastive_weight,
+        "matching": config.matching_weight,
+    }
+    return preset_weights(config.preset, asked)
 
 
 def frozen_stages(config: TrainConfig) -> int:
@@ -145,6 +166,7 @@ def check_numbers(config: TrainConfig) -> None:
             ("--warmup-steps", config.warmup_steps, 0),
             ("--num-threads", config.num_threads, 1),
             ("--vision-learning-rate-ratio", config.vision_learning_rate_ratio, 0),
+            ("--num-queries", config.num_queries, 1),
             ("--caption-weight", config.caption_weight, 0),
             ("--contrastive-weight", config.contrastive_weight, 0),
             ("--matching-weight", config.matching_weight, 0),
@@ -201,13 +223,15 @@ def build_objective(task: Task) -> Objective:
     if model.text is not None and texts:
         bank_MW = model.encode_descriptions([text for text, _ in texts])
         bank_labels_M = torch.tensor([label for _, label in texts], device=bank_MW.device)
+    weights = objective_weights(config)
     return Objective(
         classification,
         bank_MW,
         bank_labels_M,
-        caption_weight=config.caption_weight,
-        contrastive_weight=config.contrastive_weight,
-        matching_weight=config.matching_weight,
+        caption_weight=weights.caption,
+        contrastive_weight=weights.contrastive,
+        matching_weight=weights.matching,
+        note_only_weight=weights.note_only,
     )
 
 

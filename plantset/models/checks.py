@@ -1,0 +1,109 @@
+"""Refuse what no model can be, before anything is built."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from plantset.core.errors import ConfigError
+from plantset.core.language import tr
+from plantset.models.attention import head_width
+from plantset.models.config import (
+    NO_TEXT_MODEL,
+    CaptionerName,
+    ClassifierName,
+    ConnectorName,
+    FusionName,
+    ModelConfig,
+    TextPooling,
+)
+
+_CHOICES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("connector", get_args(ConnectorName)),
+    ("fusion", get_args(FusionName)),
+    ("classifier", get_args(ClassifierName)),
+    ("captioner", get_args(CaptionerName)),
+    ("text_pooling", get_args(TextPooling)),
+)
+_AT_LEAST = (
+    ("vision_dim", 1),
+    ("text_dim", 1),
+    ("fusion_dim", 1),
+    ("num_attention_heads", 1),
+    ("note_length", 1),
+    ("shared_dim", 1),
+    ("num_queries", 1),
+    ("num_attention_layers", 0),
+    ("adapter_layers", 0),
+)
+
+
+def check_model_config(config: ModelConfig) -> None:
+    """Refuse numbers and names that no model can have.
+
+    Raises:
+        ConfigError: fewer than 2 classes, an unknown part, a width or a length too small, more heads than the width
+            has dimensions, or a dropout outside [0, 1).
+    """
+    if config.num_classes < 2:
+        raise ConfigError(
+            tr(
+                f"a classifier needs at least 2 classes, not {config.num_classes}",
+                f"un classifieur demande au moins 2 classes, pas {config.num_classes}",
+            ),
+            tr("check the manifest's labels", "vérifiez les étiquettes du manifeste"),
+        )
+    for name, choices in _CHOICES:
+        if getattr(config, name) not in choices:
+            raise out_of_range(name, getattr(config, name), " | ".join(choices))
+    for name, least in _AT_LEAST:
+        if getattr(config, name) < least:
+            raise out_of_range(name, getattr(config, name), tr(f"at least {least}", f"au moins {least}"))
+    if config.caption_length < 8:
+        raise out_of_range("text_length", config.caption_length, tr("at least 8", "au moins 8"))
+    if not 0 <= config.dropout < 1:
+        raise out_of_range("dropout", config.dropout, tr("0 to below 1", "de 0 à moins de 1"))
+    head_width(config.fusion_dim, config.num_attention_heads)
+
+
+def check_parts(config: ModelConfig, text_model: str, vocabulary_size: int) -> None:
+    """Refuse parts that need another part which is not there.
+
+    Raises:
+        ConfigError: naming both parts.
+    """
+    has_captioner = vocabulary_size > 0 and config.caption_layers > 0 and config.captioner != "none"
+    if config.classifier == "names" and (not has_captioner or config.captioner != "decoder"):
+        raise ConfigError(
+            tr(
+                "the classifier “names” scores class names with the captioner's decoder, and there is none",
+                "le classifieur « names » note les noms de classes avec le décodeur du rédacteur, qui manque",
+            ),
+            tr(
+                "leave --captioner and --caption-weight as they are, or give --classifier linear",
+                "laissez --captioner et --caption-weight tels quels, ou donnez --classifier linear",
+            ),
+        )
+    if config.classifier == "names" and config.hierarchy:
+        raise ConfigError(
+            tr(
+                "--hierarchy and the classifier “names” exclude each other: names begin with the crop already",
+                "--hierarchy et le classifieur « names » s'excluent : les noms commencent déjà par la culture",
+            ),
+            tr("leave --hierarchy out", "ne donnez pas --hierarchy"),
+        )
+    if config.captioner == "prefix" and text_model == NO_TEXT_MODEL:
+        raise ConfigError(
+            tr(
+                "the captioner “prefix” is the text model itself, and --text-model is none",
+                "le rédacteur « prefix » est le modèle de texte lui-même, et --text-model vaut none",
+            ),
+            tr(
+                "give a decoder-only --text-model (GPT-2, Qwen, SmolLM2…), or --captioner decoder",
+                "donnez un --text-model décodeur (GPT-2, Qwen, SmolLM2…), ou --captioner decoder",
+            ),
+        )
+
+
+def out_of_range(name: str, value: object, expected: str) -> ConfigError:
+    """Return the error that names a setting, what it is and what it may be."""
+    return ConfigError(tr(f"{name} is {value}", f"{name} vaut {value}"), tr(f"give {expected}", f"donnez {expected}"))
