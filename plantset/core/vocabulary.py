@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-Task = Literal["DESCRIBE"]
+Task = Literal["DESCRIBE", "CLASSIFY", "SYMPTOMS", "TREATMENT"]
 TASKS: tuple[Task, ...] = get_args(Task)
 PAD_ID, END_ID = 0, 1
 

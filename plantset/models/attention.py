@@ -132,7 +132,8 @@ class SelfAttentionLayer(nn.Module):
         normed = self.attention_norm(tokens_BND)
         mixed = self.attention(normed, normed, key_mask_BK=mask_BN, causal=self.causal)
         tokens_BND = tokens_BND + self.dropout(mixed)
-        return tokens_BND + self.dropout(self.ffn(self.ffn_norm(tokens_BND)))
+        updated_BND: Tensor = tokens_BND + self.dropout(self.ffn(self.ffn_norm(tokens_BND)))
+        return updated_BND
 
 
 def sincos_positions_2d(height: int, width: int, dim: int, *, extent: tuple[int, int] | None = None) -> Tensor:

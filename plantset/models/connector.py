@@ -43,6 +43,8 @@ class GridPositions(nn.Module):
         width: D.
     """
 
+    kept_ND: Tensor
+
     def __init__(self, grid: Grid, width: int) -> None:
         super().__init__()
         self.grid = grid
@@ -51,8 +53,8 @@ class GridPositions(nn.Module):
 
     def forward(self, grid: Grid, like: Tensor) -> Tensor:
         """Return (rows × columns, D) of `like`'s dtype and device."""
-        kept_ND: Tensor = self.kept_ND if grid == self.grid else sincos_positions_2d(*grid, self.width)
-        return kept_ND.to(like)
+        positions_ND = self.kept_ND if grid == self.grid else sincos_positions_2d(*grid, self.width)
+        return positions_ND.to(like)
 
 
 class PositionedConnector(LinearConnector):
@@ -65,7 +67,8 @@ class PositionedConnector(LinearConnector):
     def forward(self, tokens_BNC: Tensor, grid: Grid) -> Tensor:  # type: ignore[override]
         """Return (B, N, D)."""
         tokens_BND = super().forward(tokens_BNC)
-        return tokens_BND + self.positions(grid, tokens_BND)
+        positions_ND: Tensor = self.positions(grid, tokens_BND)
+        return tokens_BND + positions_ND
 
 
 class MergeConnector(nn.Module):
@@ -89,8 +92,9 @@ class MergeConnector(nn.Module):
 
     def forward(self, tokens_BNC: Tensor, grid: Grid) -> Tensor:
         """Return (B, ceil(rows / 2) × ceil(columns / 2), D)."""
-        merged_BKD: Tensor = self.output_norm(self.merge(self.to_mid(tokens_BNC), grid))
-        return merged_BKD + self.positions(_merged(grid), merged_BKD)
+        merged_BKD = self.output_norm(self.merge(self.to_mid(tokens_BNC), grid))
+        positions_KD: Tensor = self.positions(_merged(grid), merged_BKD)
+        return torch.add(merged_BKD, positions_KD)
 
     def merge(self, tokens_BNV: Tensor, grid: Grid) -> Tensor:
         """Return (B, K, D): the patch merger alone."""
@@ -109,6 +113,8 @@ class ResamplerConnector(nn.Module):
     Args:
         num_queries: K; a square number gives a square grid of queries, as in the paper.
     """
+
+    query_positions_KD: Tensor
 
     def __init__(
         self,
@@ -149,8 +155,7 @@ class ResamplerConnector(nn.Module):
 
     def _positions_of_queries(self, grid: Grid) -> Tensor:
         if grid == self.key_positions.grid:
-            kept_KD: Tensor = self.query_positions_KD
-            return kept_KD
+            return self.query_positions_KD
         return _query_positions(self.query_grid, grid, self.queries.shape[1])
 
 

@@ -65,6 +65,9 @@ class HierarchicalClassifier(nn.Module):
         class_crops: index of each class's crop, every one of 0..K-1 at least once.
     """
 
+    crop_of_C: Tensor
+    in_crop_KC: Tensor
+
     def __init__(self, crops: nn.Module, classes: nn.Module, class_crops: tuple[int, ...]) -> None:
         super().__init__()
         self.crops = crops
@@ -77,15 +80,15 @@ class HierarchicalClassifier(nn.Module):
         """Return log-probabilities (B, C), float32: their exponentials sum to 1."""
         class_BC, crop_BK = self.classes(features_BF).float(), self.crops(features_BF).float()
         within_BK = self._sum_by_crop(class_BC)
-        return class_BC + (F.log_softmax(crop_BK, dim=-1) - within_BK)[:, self.crop_of_C]
+        joint_BC: Tensor = class_BC + (F.log_softmax(crop_BK, dim=-1) - within_BK)[:, self.crop_of_C]
+        return joint_BC
 
     def crop_log_probs(self, logits_BC: Tensor) -> Tensor:
         """Return the log-probability (B, K) of each crop: what its classes weigh together."""
         return self._sum_by_crop(F.log_softmax(logits_BC.float(), dim=-1))
 
     def _sum_by_crop(self, logits_BC: Tensor) -> Tensor:
-        in_crop_KC: Tensor = self.in_crop_KC
-        return logits_BC[:, None, :].masked_fill(~in_crop_KC, -math.inf).logsumexp(dim=-1)
+        return logits_BC[:, None, :].masked_fill(~self.in_crop_KC, -math.inf).logsumexp(dim=-1)
 
 
 def build_classifier(config: ModelConfig, width: int) -> nn.Module:

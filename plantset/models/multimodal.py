@@ -235,13 +235,13 @@ class MultimodalModel(nn.Module):
     def _image_tokens(self, image: VisionTokens | None, batch_size: int) -> Tensor:
         if image is None:
             return self.no_image.expand(batch_size, 1, -1)
-        return self.image_connector(image.tokens_BNC, image.grid)
+        image_BND: Tensor = self.image_connector(image.tokens_BNC, image.grid)
+        return image_BND
 
     def _global_features(self, image: VisionTokens | None, batch_size: int) -> Tensor:
         if image is None:
-            return self.global_norm(self.no_image_global).expand(batch_size, -1)
-        global_BG: Tensor = self.global_norm(pool_photo(image))
-        return global_BG
+            return cast(Tensor, self.global_norm(self.no_image_global).expand(batch_size, -1))
+        return cast(Tensor, self.global_norm(pool_photo(image)))
 
     def _features(self, global_BG: Tensor, fused: Fused) -> Tensor:
         image_BD = fused.image_BND.mean(dim=1) if fused.summary_BD is None else fused.summary_BD

@@ -69,7 +69,7 @@ class NameScorer(nn.Module):
     def forward(self, decoder: TreeDecoder, image_BND: Tensor) -> Tensor:
         """Return logits (B, C), float32: the length-normalised log-likelihoods."""
         few = max(1, _MAX_NODES // self.ids_M.shape[0])
-        return torch.cat([self._score(decoder, part_BND) for part_BND in image_BND.split(few)])
+        return torch.cat([self._score(decoder, part_BND) for part_BND in torch.split(image_BND, few)])
 
     def targets(self, labels_B: Tensor) -> Tensor:
         """Return the rows (B, T) that the captioner learns: prompt, name, end, padding."""
