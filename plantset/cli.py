@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from plantset.core.errors import ConfigError, PlantsetError
 from plantset.core.flags import suggestion
 from plantset.core.language import LANGUAGES, set_message_language, tr
+from plantset.core.log import answer
 from plantset.core.options import parse_options
 
 EXIT_OK, EXIT_MISTAKE, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 0, 2, 3, 130
@@ -142,7 +143,7 @@ def run_verb(name: str, arguments: Sequence[str], *, program: str) -> int:
     )
     function: Callable[[Any], Report] = load_object(verb.function)
     report = function(config)
-    print(report.summary())
+    answer(report.summary())
     return report.exit_code
 
 

@@ -6,7 +6,8 @@ import dataclasses
 import importlib.util
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from plantset import __version__
@@ -32,7 +34,7 @@ from plantset.models.decision import Calibration, probabilities
 from plantset.models.load import LoadedModel, ModelCard, load_model, to_checkpoint
 from plantset.models.multimodal import MultimodalModel
 from plantset.runtime.checkpoint import load_checkpoint, save_checkpoint
-from plantset.runtime.local import local_strategy
+from plantset.runtime.launch import launch
 from plantset.runtime.strategy import Strategy
 from plantset.training.config import TpuTrainConfig, TrainConfig
 from plantset.training.loop import Hooks, Plan, Progress, fit
@@ -113,20 +115,23 @@ def train(config: TrainConfig) -> TrainReport:
     Raises:
         ConfigError, DataError, CheckpointError, DeviceError: what the user can mend.
     """
-    started = time.perf_counter()
     check_numbers(config)
     if config.num_threads is not None:
         torch.set_num_threads(config.num_threads)
-    strategy = local_strategy(config.device, mixed_precision=config.mixed_precision)
-    task = prepare_task(config)
+    with launch(config.device, mixed_precision=config.mixed_precision) as strategy:
+        return _train(config, strategy)
+
+
+def _train(config: TrainConfig, strategy: Strategy) -> TrainReport:
+    started = time.perf_counter()
+    task = prepare_task(config, rank=strategy.rank, world_size=strategy.world_size)
     model = task.model
     strategy.prepare(model)
-    config.checkpoint_dir.mkdir(parents=True, exist_ok=True)
     card = _card(task)
     if config.init_checkpoint is not None:
         load_initial_weights(model, card, config.init_checkpoint)
-    _announce(task, strategy)
-    _draw_first_batch(task)
+    strategy.on_main(lambda: _announce(task, strategy))
+    strategy.on_main(lambda: _draw_first_batch(task))
     feeds = PhotoFeeds(task, strategy)
     plan = _plan(config, len(feeds.train(0)), len(task.selection))
     optimizer = build_optimizer(
@@ -137,7 +142,7 @@ def train(config: TrainConfig) -> TrainReport:
     )
     progress = _resume(config, model, card, optimizer, strategy)
     objective, encode_notes = build_objective(task), note_encoder(task)
-    with SummaryWriter(str(config.log_dir or config.checkpoint_dir / "logs")) as writer:
+    with _open_log(config, strategy) as writer:
         hooks = Hooks(
             losses=lambda model, batch: training_losses(model, batch, objective, encode_notes),
             judge=_judge(task, feeds, strategy),
@@ -289,7 +294,7 @@ def _resume(
     if config.resume == "auto" and not path.exists():
         return Progress()  # the first start of a job that is always started with --resume auto
     progress = restore_state(path, model, card, optimizer, strategy)
-    _bring_best(path.parent / BEST_NAME, config.checkpoint_dir / BEST_NAME)
+    strategy.on_main(lambda: _bring_best(path.parent / BEST_NAME, config.checkpoint_dir / BEST_NAME))
     say(tr(f"going on after epoch {progress.epoch}", f"reprise après l'époque {progress.epoch}"))
     return progress
 
@@ -315,16 +320,20 @@ def _judge(
 
 
 def _epoch_done(
-    task: Task, card: ModelCard, optimizer: torch.optim.Optimizer, strategy: Strategy, writer: SummaryWriter
+    task: Task, card: ModelCard, optimizer: torch.optim.Optimizer, strategy: Strategy, writer: SummaryWriter | None
 ) -> Callable[[Progress, bool], None]:
     folder, config = task.config.checkpoint_dir, task.config
 
     def epoch_done(progress: Progress, is_kept: bool) -> None:
+        state = strategy.state()
+        strategy.on_main(lambda: write(progress, is_kept, state))
+
+    def write(progress: Progress, is_kept: bool, state: Mapping[str, Tensor]) -> None:
         if is_kept:
             save_checkpoint(folder / BEST_NAME, to_checkpoint(task.model, card))
-        save_state(folder / LAST_NAME, task.model, card, optimizer, strategy, progress)
+        save_state(folder / LAST_NAME, task.model, card, optimizer, state, progress)
         if config.save_every and progress.epoch % config.save_every == 0:
-            save_state(folder / f"epoch_{progress.epoch:03d}.pth", task.model, card, optimizer, strategy, progress)
+            save_state(folder / f"epoch_{progress.epoch:03d}.pth", task.model, card, optimizer, state, progress)
         write_history(progress.history, folder / "history.csv")
         row = progress.history[-1]
         _log(writer, {f"epoch/{name}": value for name, value in row.items()}, progress.step)
@@ -353,8 +362,8 @@ def _finish(
     best_path = folder / BEST_NAME
     load_weights_of(task.model, load_checkpoint(best_path))
     calibrated = dataclasses.replace(card, calibration=_calibrate(task, feeds, strategy))
-    save_checkpoint(best_path, to_checkpoint(task.model, calibrated))
-    draw_history(progress.history, folder / "history.png")
+    strategy.on_main(lambda: save_checkpoint(best_path, to_checkpoint(task.model, calibrated)))
+    strategy.on_main(lambda: draw_history(progress.history, folder / "history.png"))
     accuracy, macro_f1 = _score_checkpoint(load_model(best_path, task.config.device), task)
     report = TrainReport(
         best_path=best_path,
@@ -367,7 +376,8 @@ def _finish(
         val_macro_f1=macro_f1,
         seconds=time.perf_counter() - started,
     )
-    write_json(folder / "train_report.json", {**dataclasses.asdict(report), "best_path": str(best_path)})
+    written = {**dataclasses.asdict(report), "best_path": str(best_path)}
+    strategy.on_main(lambda: write_json(folder / "train_report.json", written))
     return report
 
 
@@ -402,6 +412,18 @@ def _scores(logits_NC: NDArray[np.float32], labels_N: NDArray[np.int64]) -> tupl
     return float((predicted == labels_N).mean()), estimate.value
 
 
-def _log(writer: SummaryWriter, values: Mapping[str, float], step: int) -> None:
+@contextmanager
+def _open_log(config: TrainConfig, strategy: Strategy) -> Iterator[SummaryWriter | None]:
+    """Yield TensorBoard's writer, and None where another process writes."""
+    if not strategy.is_main:
+        yield None
+        return
+    with SummaryWriter(str(config.log_dir or config.checkpoint_dir / "logs")) as writer:
+        yield writer
+
+
+def _log(writer: SummaryWriter | None, values: Mapping[str, float], step: int) -> None:
+    if writer is None:
+        return
     for name, value in values.items():
         writer.add_scalar(name, value, step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -25,11 +26,11 @@ def save_state(
     model: MultimodalModel,
     card: ModelCard,
     optimizer: torch.optim.Optimizer,
-    strategy: Strategy,
+    strategy_state: Mapping[str, Tensor],
     progress: Progress,
 ) -> None:
-    """Write model, optimizer, random states and progress, atomically."""
-    tensors: dict[str, Tensor] = {f"strategy.{name}": tensor for name, tensor in strategy.state().items()}
+    """Write model, optimizer, random states (of `Strategy.state`) and progress, atomically."""
+    tensors: dict[str, Tensor] = {f"strategy.{name}": tensor for name, tensor in strategy_state.items()}
     for index, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in slots.items()}
     checkpoint = to_checkpoint(model, card, tensors)

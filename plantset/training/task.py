@@ -21,7 +21,6 @@ from plantset.data.cache import CachedLoader, CacheSpec, FeatureCache, open_cach
 from plantset.data.dataset import BatchMaker, photo_paths
 from plantset.data.examples import NotePolicy, caption_targets
 from plantset.data.module import DataModule, LoaderSettings, needed_text_length, split_val_in_two, train_vocabulary
-from plantset.data.sampler import EpochSampler
 from plantset.models.build import create_multimodal_model
 from plantset.models.config import PACKAGED_VISION
 from plantset.models.multimodal import MultimodalModel
@@ -61,12 +60,16 @@ class Task:
         return self.data.split("val")
 
 
-def prepare_task(config: TrainConfig) -> Task:
+def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1) -> Task:
     """Read the manifest, build the model, and refuse what cannot work before the first step.
+
+    Args:
+        rank, world_size: which of how many processes this is.
 
     Raises:
         ConfigError, DataError, CheckpointError: with what to mend.
     """
+    check_share(config.batch_size, world_size)
     records = read_records(config.jsonl_file)
     images_dir = find_images_dir(config.jsonl_file, records, config.root_dir)
     names = class_names(records)
@@ -115,7 +118,9 @@ def prepare_task(config: TrainConfig) -> Task:
         text_length=text_length,
         augment=True,
         notes=NotePolicy() if model.note_connector is not None else None,
-        loader=LoaderSettings(config.batch_size, config.num_workers, pin_memory=config.device == "cuda"),
+        loader=LoaderSettings(
+            config.batch_size, config.num_workers, config.device == "cuda", rank=rank, world_size=world_size
+        ),
         seed=config.seed,
     )
     selection, calibration = split_val_in_two(data.split("val"), seed=config.seed)
@@ -182,6 +187,24 @@ def check_numbers(config: TrainConfig) -> None:
         raise ConfigError(
             tr(f"--learning-rate is {config.learning_rate}", f"--learning-rate vaut {config.learning_rate}"),
             tr("give a positive number; usual: 1e-5 to 1e-3", "donnez un nombre positif ; usuel : 1e-5 à 1e-3"),
+        )
+
+
+def check_share(batch_size: int, world_size: int) -> None:
+    """Refuse a batch that the processes cannot share evenly.
+
+    Raises:
+        ConfigError: naming the next sizes.
+    """
+    if batch_size % world_size:
+        near = max(1, batch_size // world_size) * world_size
+        raise ConfigError(
+            tr(
+                f"--batch-size {batch_size} is for all {world_size} processes together, and cannot be shared evenly",
+                f"--batch-size {batch_size} vaut pour les {world_size} processus ensemble, et ne se partage pas"
+                " également",
+            ),
+            tr(f"for example --batch-size {near}", f"par exemple --batch-size {near}"),
         )
 
 
@@ -254,26 +277,23 @@ class PhotoFeeds:
         self._train_cache: FeatureCache | None = None
         self._val_cache: FeatureCache | None = None
         if task.model.cut.is_cacheable:
-            self._train_cache = _open(task, strategy, "train", num_views=task.config.cache_views)
-            self._val_cache = _open(task, strategy, "val", num_views=1)
+            with strategy.in_turn():  # the first fills it, the others find it
+                self._train_cache = _open(task, strategy, "train", num_views=task.config.cache_views)
+                self._val_cache = _open(task, strategy, "val", num_views=1)
 
     def train(self, epoch: int) -> BatchLoader:
         """Return one epoch of training batches."""
         if self._train_cache is None:
             return self._task.data.train_dataloader(epoch=epoch)
-        sampler = self._sampler(len(self._task.data.split("train")), epoch=epoch, shuffle=True)
+        sampler = self._task.data.sampler(len(self._task.data.split("train")), epoch=epoch)
         return CachedLoader(self._train_cache, sampler, self._train_maker)
 
     def val(self) -> BatchLoader:
         """Return the val photos in order."""
         if self._val_cache is None:
             return self._task.data.val_dataloader()
-        sampler = self._sampler(len(self._task.val_records), epoch=0, shuffle=False)
+        sampler = self._task.data.sampler(len(self._task.val_records), shuffle=False)
         return CachedLoader(self._val_cache, sampler, self._val_maker)
-
-    def _sampler(self, num_photos: int, *, epoch: int, shuffle: bool) -> EpochSampler:
-        config = self._task.config
-        return EpochSampler(num_photos, config.batch_size, seed=config.seed, epoch=epoch, shuffle=shuffle)
 
 
 def _open(task: Task, strategy: Strategy, split: str, *, num_views: int) -> FeatureCache:
@@ -339,12 +359,15 @@ def labels_of(task: Task, records: Sequence[Record]) -> NDArray[np.int64]:
 
 
 def val_logits(model: MultimodalModel, loader: BatchLoader, strategy: Strategy) -> NDArray[np.float32]:
-    """Return the logits (N, C) of the val photos in order, from the photos alone."""
+    """Return the logits (N, C) of the val photos in order, from the photos alone: of all ranks, on each."""
     model.eval()
     rows: list[Tensor] = []
+    indices: list[Tensor] = []
     with torch.inference_mode(), strategy.autocast():
-        for batch in loader:
-            moved = batch.to(strategy.device)
-            image = model.encode_photos(moved.pixels_BHWC, moved.features_B)
-            rows.append(model(image, None).logits_BC[batch.weights_B > 0].float().cpu())
-    return torch.cat(rows).numpy()
+        for batch in strategy.wrap_loader(loader):
+            is_photo_B = batch.weights_B > 0  # each photo once: the repeats that fill the last batch stay out
+            image = model.encode_photos(batch.pixels_BHWC, batch.features_B)
+            rows.append(model(image, None).logits_BC[is_photo_B].float())
+            indices.append(batch.indices_B[is_photo_B.to(batch.indices_B.device)])
+    logits, order = strategy.gather_rows(torch.cat(rows)).cpu(), strategy.gather_rows(torch.cat(indices)).cpu()
+    return logits[torch.argsort(order)].numpy()

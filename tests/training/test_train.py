@@ -21,6 +21,7 @@ import torch
 from plantset.core.errors import CheckpointError, ConfigError, DataError, DeviceError
 from plantset.models.load import load_model
 from plantset.runtime.checkpoint import load_checkpoint
+from plantset.runtime.local import LocalStrategy
 from plantset.training import run as run_module
 from plantset.training.config import TpuTrainConfig, TrainConfig
 from plantset.training.run import TrainReport, train, train_model, train_on_tpu
@@ -107,7 +108,7 @@ def test_a_cached_tower_and_the_tower_itself_see_val_alike(trained: tuple[TrainC
     config, report = trained
     task = run_module.prepare_task(config)
     run_module.load_weights_of(task.model, load_checkpoint(report.best_path))
-    strategy = run_module.local_strategy("cpu", mixed_precision=False)
+    strategy = LocalStrategy(torch.device("cpu"))
 
     cached = run_module.val_logits(task.model, run_module.PhotoFeeds(task, strategy).val(), strategy)
 

@@ -1,0 +1,32 @@
+"""What a process says when the others are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from plantset.core.errors import DeviceError
+from plantset.core.language import tr
+
+
+@contextmanager
+def contact(rank: int) -> Iterator[None]:
+    """Turn what a failed exchange between processes raises into an error for the user.
+
+    Raises:
+        DeviceError: another process ended or cannot be reached.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # gloo and NCCL raise it and its subclasses, `torch.distributed.DistError` among them
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DeviceError(
+            tr(
+                f"process {rank} lost the other processes: {reason}",
+                f"le processus {rank} a perdu les autres processus : {reason}",
+            ),
+            tr(
+                "one of them ended: its own message stands above; start again with --resume auto",
+                "l'un d'eux s'est arrêté : son propre message est plus haut ; relancez avec --resume auto",
+            ),
+        ) from error
