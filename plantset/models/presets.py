@@ -28,7 +28,7 @@ class ObjectiveWeights:
         caption: the description, word by word.
         contrastive: the photo against the bank of descriptions.
         matching: "this note is about this photo".
-        note_only: the class from the note alone.
+        note_only: the class from the note alone; its name, where the class is a text.
         masked_image: masked image tokens, predicted from the others (FLAVA's MIM).
         masked_text: masked note words, predicted from the others (FLAVA's MLM).
         masked_multimodal: both, on fused tokens of matching pairs (FLAVA's MMM).
@@ -100,7 +100,7 @@ _PRESETS: dict[PresetName, Preset] = {
     ),
     "florence-2": Preset(
         {"fusion": "flava", "classifier": "names", "description": False, "matching": False},
-        ObjectiveWeights(classification=0.0, contrastive=0.0, matching=0.0, note_only=0.0, class_name=1.0),
+        ObjectiveWeights(classification=0.0, contrastive=0.0, matching=0.0, class_name=1.0),
         paper="arXiv 2311.06242",
     ),
 }
