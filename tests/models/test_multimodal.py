@@ -109,6 +109,17 @@ def test_where_a_token_stands_matters(model: MultimodalModel) -> None:
     assert (model(mirrored, None).image_BND[:, [1, 0, 3, 2]] - model(image, None).image_BND).abs().max() > 1e-2
 
 
+def test_the_no_photo_vector_does_not_drown_the_other_gradients(tiny_bert: str) -> None:
+    model = _build(tiny_bert)
+
+    model(None, model.encode_notes(NOTES), batch_size=3).logits_BC.square().sum().backward()
+
+    lone, other = model.no_image_global.grad, model.no_image.grad
+    assert lone is not None
+    assert other is not None
+    assert lone.norm() < other.norm()
+
+
 @torch.no_grad()
 def test_the_note_alone_can_be_asked(model: MultimodalModel) -> None:
     note = model.encode_notes(("taches brunes", "white growth"))
