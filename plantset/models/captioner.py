@@ -13,8 +13,16 @@ from torch import Tensor, nn
 
 from plantset.core.vocabulary import END_ID, PAD_ID
 from plantset.models.attention import Attention, FeedForward
+from plantset.models.objectives import Term
 
 KeyValues = tuple[Tensor, Tensor]
+
+
+def predicted_words(ids_BT: Tensor) -> Tensor:
+    """Return (B, T - 1): the word that each position is to predict, padding where none counts."""
+    targets = ids_BT[:, 1:].clone()
+    targets[:, 0] = PAD_ID  # the language token is part of the prompt
+    return targets
 
 
 class DecoderLayer(nn.Module):
@@ -86,17 +94,16 @@ class Captioner(nn.Module):
         logits, _ = self._step(ids_BT, self._image_keys(image_BND), past=None, start=0)
         return logits
 
-    def loss(self, ids_BT: Tensor, image_BND: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (sum of negative log-likelihoods in nats, number of words) over all words after the prompt.
+    def loss(self, ids_BT: Tensor, image_BND: Tensor) -> Term:
+        """Return the sum of negative log-likelihoods in nats over all words after the prompt, and how many they are.
 
         Padding does not count, nor does the prompt (task and language), which is given and not predicted. A row
         of padding alone counts nothing.
         """
-        targets = ids_BT[:, 1:].clone()
-        targets[:, 0] = PAD_ID  # the language token is part of the prompt
+        targets = predicted_words(ids_BT)
         logits = self(ids_BT[:, :-1], image_BND)
         total = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=PAD_ID, reduction="sum")
-        return total, (targets != PAD_ID).sum()
+        return Term(total, (targets != PAD_ID).sum().float())
 
     def tree_logits(self, ids_M: Tensor, positions_M: Tensor, allowed_MM: Tensor, image_BND: Tensor) -> Tensor:
         """Return logits (B, M, W) of what follows each node of a tree of beginnings (`models.name_scoring`)."""

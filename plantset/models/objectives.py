@@ -1,15 +1,31 @@
 """The losses: each named, each reporting itself, each exactly zero where its modality is absent.
 
+Each is a sum and a count, never a mean: a mean over a part of a batch (a micro-batch, one process's share) is not the
+mean over the whole, and gradients accumulated from such means are not those of the large batch.
+
 Dimensions: B batch, C classes, M descriptions in the bank.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+class Term(NamedTuple):
+    """One loss of one batch, as float scalars: the sum over what is counted, and how much that is."""
+
+    total: Tensor
+    count: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """Return total / count; exactly 0, with a gradient of 0, where nothing is counted."""
+        return self.total / self.count.clamp(min=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +43,8 @@ class ClassificationLoss:
     class_weights_C: Tensor | None = None
     log_prior_C: Tensor | None = None
 
-    def __call__(self, logits_BC: Tensor, labels_B: Tensor, weights_B: Tensor) -> Tensor:
-        """Return the mean over the photos that are not padding."""
+    def __call__(self, logits_BC: Tensor, labels_B: Tensor, weights_B: Tensor) -> Term:
+        """Sum over the photos that are not padding."""
         logits = logits_BC.float()
         if self.log_prior_C is not None:
             logits = logits + self.log_prior_C.to(logits)
@@ -36,10 +52,10 @@ class ClassificationLoss:
         losses_B = F.cross_entropy(
             logits, labels_B, weight=class_weights, label_smoothing=self.label_smoothing, reduction="none"
         )
-        return (losses_B * weights_B).sum() / weights_B.sum().clamp(min=1.0)
+        return Term((losses_B * weights_B).sum(), weights_B.sum())
 
 
-def contrastive_loss(logits_BM: Tensor, labels_B: Tensor, bank_labels_M: Tensor, weights_B: Tensor) -> Tensor:
+def contrastive_loss(logits_BM: Tensor, labels_B: Tensor, bank_labels_M: Tensor, weights_B: Tensor) -> Term:
     """Pull each photo to all descriptions of its class, away from the others'.
 
     Label-aware (supervised contrastive, Khosla et al., arXiv 2004.11362, eq. 2, with the bank's texts as anchors'
@@ -50,13 +66,13 @@ def contrastive_loss(logits_BM: Tensor, labels_B: Tensor, bank_labels_M: Tensor,
     log_probs_BM = F.log_softmax(logits_BM.float(), dim=1)
     losses_B = -(log_probs_BM * positive_BM).sum(dim=1) / count_B.clamp(min=1.0)
     counted_B = weights_B * (count_B > 0)
-    return (losses_B * counted_B).sum() / counted_B.sum().clamp(min=1.0)
+    return Term((losses_B * counted_B).sum(), counted_B.sum())
 
 
-def matching_loss(logits_B: Tensor, fits_B: Tensor, weights_B: Tensor) -> Tensor:
-    """Binary cross-entropy of "the note is about this photo" over the rows that have a note."""
+def matching_loss(logits_B: Tensor, fits_B: Tensor, weights_B: Tensor) -> Term:
+    """Binary cross-entropy of "the note is about this photo", summed over the rows that have a note."""
     losses_B = F.binary_cross_entropy_with_logits(logits_B.float(), fits_B.float(), reduction="none")
-    return (losses_B * weights_B).sum() / weights_B.sum().clamp(min=1.0)
+    return Term((losses_B * weights_B).sum(), weights_B.sum())
 
 
 def balanced_class_weights(counts_C: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from plantset.core.errors import DataError
 from plantset.core.language import tr
 from plantset.data.batch import Batch
 from plantset.models.multimodal import MultimodalModel
+from plantset.models.objectives import Term
 from plantset.runtime.strategy import Strategy
 from plantset.training.optimizer import set_learning_rate
 from plantset.training.schedule import warmup_cosine
@@ -83,13 +84,17 @@ class Hooks:
     """What the loop calls out to.
 
     Attributes:
-        losses: model, batch -> named losses, summed by the loop.
+        counts: model, batch -> what each loss will count, known before the model is asked.
+        terms: model, batch -> each loss's sum and count.
+        weigh: terms, counts of the whole step -> the number to minimise, and each loss's part of it.
         judge: model -> score on the selection photos and what else is worth logging; higher is better.
         epoch_done: called after each epoch with whether its model is kept: saves and logs.
         logged: called at log points with step and values.
     """
 
-    losses: Callable[[MultimodalModel, Batch], dict[str, Tensor]]
+    counts: Callable[[MultimodalModel, Batch], dict[str, Tensor]]
+    terms: Callable[[MultimodalModel, Batch], dict[str, Term]]
+    weigh: Callable[[Mapping[str, Term], Mapping[str, Tensor]], tuple[Tensor, dict[str, Tensor]]]
     judge: Callable[[MultimodalModel], tuple[float, dict[str, float]]]
     epoch_done: Callable[[Progress, bool], None]
     logged: Callable[[int, Mapping[str, float]], None]
@@ -145,9 +150,9 @@ def _train_epoch(
     for batch in meter.timed(strategy.wrap_loader(loader)):
         factor = warmup_cosine(progress.step, warmup_steps=plan.warmup_steps, total_steps=plan.total_steps)
         set_learning_rate(optimizer, factor)
+        counts = strategy.reduce_sum(hooks.counts(model, batch))
         with strategy.autocast():
-            losses = hooks.losses(model, batch)
-            loss = torch.stack(list(losses.values())).sum()
+            loss, losses = hooks.weigh(hooks.terms(model, batch), counts)
         strategy.backward(loss)
         strategy.step(optimizer, parameters, plan.gradient_clip)
         progress.step += 1

@@ -48,7 +48,7 @@ from plantset.training.state import (
     restore_state,
     save_state,
 )
-from plantset.training.step import training_losses
+from plantset.training.step import term_counts, training_terms, weighted_sum
 from plantset.training.task import (
     PhotoFeeds,
     Task,
@@ -144,7 +144,9 @@ def _train(config: TrainConfig, strategy: Strategy) -> TrainReport:
     objective, encode_notes = build_objective(task), note_encoder(task)
     with _open_log(config, strategy) as writer:
         hooks = Hooks(
-            losses=lambda model, batch: training_losses(model, batch, objective, encode_notes),
+            counts=lambda model, batch: term_counts(model, batch, objective),
+            terms=lambda model, batch: training_terms(model, batch, objective, encode_notes),
+            weigh=lambda terms, counts: weighted_sum(terms, counts, objective.weights),
             judge=_judge(task, feeds, strategy),
             epoch_done=_epoch_done(task, card, optimizer, strategy, writer),
             logged=lambda step, values: _log(writer, values, step),

@@ -1,25 +1,32 @@
 """One batch -> named losses -> one number to minimise.
 
-Dimensions: B batch, K and R chosen rows, C classes, M descriptions in the bank.
+What a batch counts is known before the model sees it (`term_counts`), so that a window of micro-batches, or of
+processes, can divide by what all of it counts.
+
+Dimensions: B batch, K and R chosen rows, C classes, M descriptions in the bank, T caption tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from plantset.core.vocabulary import PAD_ID
 from plantset.data.batch import Batch
+from plantset.models.captioner import predicted_words
 from plantset.models.multimodal import ModelOutput, MultimodalModel, NoteStates
-from plantset.models.objectives import ClassificationLoss, contrastive_loss, matching_loss
+from plantset.models.objectives import ClassificationLoss, Term, contrastive_loss, matching_loss
+from plantset.models.presets import ObjectiveWeights
 
 EncodeNotes = Callable[[Sequence[str | None]], NoteStates | None]
 
-# Both cost about as much per photo as the fusion itself and learn from few: shares of the batch that are asked.
-_CAPTION_ROWS_RATIO = 0.25
-_NOTE_ONLY_ROWS_RATIO = 0.25
+# Both cost about as much per photo as the fusion itself and learn from few: every fourth row, and of every second row
+# those that have a note. Strides, not the first so many: two batches of 8 then choose the rows of one of 16.
+_CAPTION_ROWS = slice(0, None, 4)
+_NOTE_ONLY_ROWS = slice(1, None, 2)
 
 
 @dataclass(frozen=True)
@@ -29,68 +36,133 @@ class Objective:
     Attributes:
         bank_MW: the text tower's vectors of the descriptions; None without a text tower.
         bank_labels_M: int64, the class of each description.
-        note_only_weight: of classifying from the note alone, so that "note only" is a real answer and not noise.
     """
 
     classification: ClassificationLoss
     bank_MW: Tensor | None
     bank_labels_M: Tensor | None
-    caption_weight: float
-    contrastive_weight: float
-    matching_weight: float
-    note_only_weight: float = 0.2
+    weights: ObjectiveWeights
 
 
-def training_losses(
+def training_terms(
     model: MultimodalModel, batch: Batch, objective: Objective, encode_notes: EncodeNotes
-) -> dict[str, Tensor]:
-    """Return each weighted loss by name; their sum is what is minimised.
+) -> dict[str, Term]:
+    """Return each loss by its name in `ObjectiveWeights`; one of weight 0 is not computed.
 
     Args:
         encode_notes: the model's own, or a lookup of the same states when the text tower is frozen.
     """
     image = model.encode_photos(batch.pixels_BHWC, batch.features_B)
     note = encode_notes(batch.notes)
-    output = model(image, note)
-    losses = {"class": objective.classification(output.logits_BC, batch.labels_B, batch.weights_B)}
-    losses.update(_description_losses(model, batch, objective, output))
+    output = model(image, note, answer=objective.weights.classification > 0)
+    terms: dict[str, Term] = {}
+    if objective.weights.classification > 0:
+        terms["classification"] = objective.classification(output.logits_BC, batch.labels_B, batch.weights_B)
+    if model.names is not None and model.captioner is not None:
+        targets = _name_targets(model, batch.labels_B, batch.weights_B)
+        terms["class_name"] = model.captioner.loss(targets, output.fused_BND)
+    terms |= _description_terms(model, batch, objective, output)
     if note is not None:
-        losses.update(_note_losses(model, batch, objective, output, note))
-    return losses
+        terms |= _note_terms(model, batch, objective, output, note)
+    return terms
 
 
-def _description_losses(
-    model: MultimodalModel, batch: Batch, objective: Objective, output: ModelOutput
-) -> dict[str, Tensor]:
-    losses: dict[str, Tensor] = {}
-    if model.captioner is not None and objective.caption_weight > 0:
-        rows = slice(0, max(1, round(len(batch) * _CAPTION_ROWS_RATIO)))  # the order is random already
-        is_photo_R1 = batch.weights_B[rows, None] > 0  # a padding photo's caption becomes padding, which counts nothing
-        total, words = model.captioner.loss(batch.caption_ids_BT[rows] * is_photo_R1, output.image_BND[rows])
-        losses["caption"] = objective.caption_weight * total / words.clamp(min=1)
-    if model.description is not None and objective.bank_MW is not None and objective.bank_labels_M is not None:
-        logits_BM = model.description(output.global_BG, objective.bank_MW)
-        loss = contrastive_loss(logits_BM, batch.labels_B, objective.bank_labels_M, batch.weights_B)
-        losses["contrastive"] = objective.contrastive_weight * loss
-    return losses
+def term_counts(model: MultimodalModel, batch: Batch, objective: Objective) -> dict[str, Tensor]:
+    """Return what each loss of `training_terms` will count, from the batch alone; 0 where it will not be there."""
+    weights = objective.weights
+    counts: dict[str, Tensor] = {}
+    if weights.classification > 0:
+        counts["classification"] = batch.weights_B.sum()
+    if model.names is not None and model.captioner is not None:
+        counts["class_name"] = _count_words(_name_targets(model, batch.labels_B, batch.weights_B))
+    if model.captioner is not None and weights.caption > 0:
+        counts["caption"] = _count_words(_caption_targets(batch))
+    if model.description is not None and weights.contrastive > 0 and objective.bank_labels_M is not None:
+        has_text_B = torch.isin(batch.labels_B, objective.bank_labels_M.to(batch.labels_B.device))
+        counts["contrastive"] = (batch.weights_B * has_text_B).sum()
+    if model.note_connector is not None:
+        counts |= _note_counts(model, batch, weights)
+    return counts
 
 
-def _note_losses(
-    model: MultimodalModel, batch: Batch, objective: Objective, output: ModelOutput, note: NoteStates
-) -> dict[str, Tensor]:
-    has_note_B = batch.weights_B * (batch.note_labels_B >= 0)
-    fits_B = batch.note_labels_B == batch.labels_B
-    matching = matching_loss(model.match_logits(output), fits_B, has_note_B)
-    num_rows = max(1, round(len(batch) * _NOTE_ONLY_ROWS_RATIO))
-    rows_K = torch.argsort(has_note_B, descending=True, stable=True)[:num_rows]  # a fixed number: static shapes
-    alone = model(None, note.rows(rows_K), batch_size=num_rows)
-    # the note alone is asked for the class that it is about, which for a wrong note is not the photo's
-    asked_K = batch.note_labels_B[rows_K].clamp(min=0)
-    note_only = objective.classification(alone.logits_BC, asked_K, has_note_B[rows_K])
-    return {
-        "matching": objective.matching_weight * matching,
-        "note_only": objective.note_only_weight * note_only,
+def weighted_sum(
+    terms: Mapping[str, Term], counts: Mapping[str, Tensor], weights: ObjectiveWeights
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the number to minimise and each loss's weighted part of it.
+
+    Args:
+        counts: what each loss counts in the whole window that a step is taken for, this batch included.
+    """
+    parts = {
+        name: getattr(weights, name) * term.total / counts[name].clamp(min=1.0).to(term.total)
+        for name, term in terms.items()
     }
+    return torch.stack(list(parts.values())).sum(), parts
+
+
+def _description_terms(
+    model: MultimodalModel, batch: Batch, objective: Objective, output: ModelOutput
+) -> dict[str, Term]:
+    terms: dict[str, Term] = {}
+    if model.captioner is not None and objective.weights.caption > 0:
+        terms["caption"] = model.captioner.loss(_caption_targets(batch), output.image_BND[_CAPTION_ROWS])
+    wants_bank = model.description is not None and objective.weights.contrastive > 0
+    if wants_bank and objective.bank_MW is not None and objective.bank_labels_M is not None:
+        assert model.description is not None
+        logits_BM = model.description(output.global_BG, objective.bank_MW)
+        terms["contrastive"] = contrastive_loss(logits_BM, batch.labels_B, objective.bank_labels_M, batch.weights_B)
+    return terms
+
+
+def _note_terms(
+    model: MultimodalModel, batch: Batch, objective: Objective, output: ModelOutput, note: NoteStates
+) -> dict[str, Term]:
+    terms: dict[str, Term] = {}
+    has_note_B = _has_note(batch)
+    if model.matching is not None and objective.weights.matching > 0:
+        fits_B = batch.note_labels_B == batch.labels_B
+        terms["matching"] = matching_loss(model.match_logits(output), fits_B, has_note_B)
+    rows_K = torch.arange(len(batch), device=has_note_B.device)[_NOTE_ONLY_ROWS]
+    if objective.weights.note_only > 0 and len(rows_K):
+        alone = model(None, note.rows(rows_K), batch_size=len(rows_K), answer=model.names is None)
+        # the note alone is asked for the class that it is about, which for a wrong note is not the photo's
+        asked_K = batch.note_labels_B[rows_K].clamp(min=0)
+        if model.names is None:
+            terms["note_only"] = objective.classification(alone.logits_BC, asked_K, has_note_B[rows_K])
+        elif model.captioner is not None:
+            targets = _name_targets(model, asked_K, has_note_B[rows_K])
+            terms["note_only"] = model.captioner.loss(targets, alone.fused_BND)
+    return terms
+
+
+def _note_counts(model: MultimodalModel, batch: Batch, weights: ObjectiveWeights) -> dict[str, Tensor]:
+    counts: dict[str, Tensor] = {}
+    has_note_B = _has_note(batch)
+    if model.matching is not None and weights.matching > 0:
+        counts["matching"] = has_note_B.sum()
+    if weights.note_only > 0:
+        asked_K, has_note_K = batch.note_labels_B[_NOTE_ONLY_ROWS].clamp(min=0), has_note_B[_NOTE_ONLY_ROWS]
+        is_text = model.names is not None
+        counts["note_only"] = _count_words(_name_targets(model, asked_K, has_note_K)) if is_text else has_note_K.sum()
+    return counts
+
+
+def _has_note(batch: Batch) -> Tensor:
+    return batch.weights_B * (batch.note_labels_B >= 0)
+
+
+def _caption_targets(batch: Batch) -> Tensor:
+    """Return the chosen rows' captions (R, T); a padding photo's is padding, which counts nothing."""
+    return batch.caption_ids_BT[_CAPTION_ROWS] * (batch.weights_B[_CAPTION_ROWS, None] > 0)
+
+
+def _name_targets(model: MultimodalModel, labels_B: Tensor, weights_B: Tensor) -> Tensor:
+    assert model.names is not None
+    return model.names.targets(labels_B) * (weights_B[:, None] > 0)
+
+
+def _count_words(ids_BT: Tensor) -> Tensor:
+    return (predicted_words(ids_BT) != PAD_ID).sum().float()
 
 
 class NoteStatesCache:

@@ -246,16 +246,7 @@ def build_objective(task: Task) -> Objective:
     if model.text is not None and texts:
         bank_MW = model.encode_descriptions([text for text, _ in texts])
         bank_labels_M = torch.tensor([label for _, label in texts], device=bank_MW.device)
-    weights = objective_weights(config)
-    return Objective(
-        classification,
-        bank_MW,
-        bank_labels_M,
-        caption_weight=weights.caption,
-        contrastive_weight=weights.contrastive,
-        matching_weight=weights.matching,
-        note_only_weight=weights.note_only,
-    )
+    return Objective(classification, bank_MW, bank_labels_M, objective_weights(config))
 
 
 def note_encoder(task: Task) -> EncodeNotes:

@@ -140,13 +140,12 @@ def _all_losses(model: MultimodalModel) -> torch.Tensor:
     assert model.text is not None
     bank = torch.randn(4, model.text.width)
     captions = torch.tensor([[2, 3, 9, 8, END_ID]] * 3)
-    total, words = model.captioner.loss(captions, output.image_BND)
     losses = [
         nn.functional.cross_entropy(output.logits_BC, labels),
         nn.functional.cross_entropy(alone.logits_BC, labels),
-        contrastive_loss(model.description(output.global_BG, bank), labels, torch.tensor([0, 1, 2, 2]), ones),
-        matching_loss(model.match_logits(output), labels == 0, ones),
-        total / words,
+        contrastive_loss(model.description(output.global_BG, bank), labels, torch.tensor([0, 1, 2, 2]), ones).mean,
+        matching_loss(model.match_logits(output), labels == 0, ones).mean,
+        model.captioner.loss(captions, output.image_BND).mean,
     ]
     return torch.stack(losses).sum()
 

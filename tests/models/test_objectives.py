@@ -28,23 +28,23 @@ def logits() -> torch.Tensor:
 
 
 def test_plain_cross_entropy_is_torchs(logits: torch.Tensor) -> None:
-    torch.testing.assert_close(ClassificationLoss()(logits, LABELS, ONES), F.cross_entropy(logits, LABELS))
+    torch.testing.assert_close(ClassificationLoss()(logits, LABELS, ONES).mean, F.cross_entropy(logits, LABELS))
 
 
 def test_label_smoothing_is_torchs(logits: torch.Tensor) -> None:
-    loss = ClassificationLoss(label_smoothing=0.1)(logits, LABELS, ONES)
+    loss = ClassificationLoss(label_smoothing=0.1)(logits, LABELS, ONES).mean
 
     torch.testing.assert_close(loss, F.cross_entropy(logits, LABELS, label_smoothing=0.1))
 
 
 def test_padding_photos_count_nothing(logits: torch.Tensor) -> None:
-    loss = ClassificationLoss()(logits, LABELS, torch.tensor([1.0, 1.0, 0.0, 0.0]))
+    loss = ClassificationLoss()(logits, LABELS, torch.tensor([1.0, 1.0, 0.0, 0.0])).mean
 
     torch.testing.assert_close(loss, F.cross_entropy(logits[:2], LABELS[:2]))
 
 
 def test_a_batch_of_padding_alone_has_a_loss_of_zero(logits: torch.Tensor) -> None:
-    assert ClassificationLoss()(logits, LABELS, torch.zeros(4)) == 0
+    assert ClassificationLoss()(logits, LABELS, torch.zeros(4)).mean == 0
 
 
 def test_balanced_weights_are_scikit_learns() -> None:
@@ -67,7 +67,7 @@ def test_class_weights_multiply_each_photos_loss(logits: torch.Tensor) -> None:
     weights = torch.tensor([2.0, 0.5, 1.0])
     each = F.cross_entropy(logits, LABELS, reduction="none")
 
-    loss = ClassificationLoss(class_weights_C=weights)(logits, LABELS, ONES)
+    loss = ClassificationLoss(class_weights_C=weights)(logits, LABELS, ONES).mean
 
     torch.testing.assert_close(loss, (each * weights[LABELS]).mean())
 
@@ -76,7 +76,7 @@ def test_logit_adjustment_adds_the_log_of_each_classs_share(logits: torch.Tensor
     prior = log_prior(torch.tensor([6, 3, 1]))
     by_hand = torch.tensor([math.log(0.6), math.log(0.3), math.log(0.1)])
 
-    loss = ClassificationLoss(log_prior_C=prior)(logits, LABELS, ONES)
+    loss = ClassificationLoss(log_prior_C=prior)(logits, LABELS, ONES).mean
 
     torch.testing.assert_close(prior, by_hand)
     torch.testing.assert_close(loss, F.cross_entropy(logits + by_hand, LABELS))
@@ -100,7 +100,7 @@ def test_contrastive_loss_is_label_aware_as_ten_lines_of_numpy_say() -> None:
     logits = torch.randn(4, 5, generator=torch.Generator().manual_seed(1)) * 3
     bank_labels = torch.tensor([0, 0, 1, 2, 2])
 
-    loss = contrastive_loss(logits, LABELS, bank_labels, ONES)
+    loss = contrastive_loss(logits, LABELS, bank_labels, ONES).mean
 
     expected = _contrastive_in_numpy(logits.double().numpy(), LABELS.numpy(), bank_labels.numpy())
     assert float(loss) == pytest.approx(expected, rel=1e-5)
@@ -110,7 +110,7 @@ def test_a_photo_whose_class_has_no_description_counts_nothing() -> None:
     logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(1))
     bank_labels = torch.tensor([0, 0, 1])
 
-    loss = contrastive_loss(logits, LABELS, bank_labels, ONES)
+    loss = contrastive_loss(logits, LABELS, bank_labels, ONES).mean
 
     expected = _contrastive_in_numpy(logits.double().numpy(), LABELS.numpy(), bank_labels.numpy())
     assert float(loss) == pytest.approx(expected, rel=1e-5)
@@ -120,16 +120,16 @@ def test_padding_counts_nothing_in_the_contrastive_loss() -> None:
     logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(1))
     bank_labels = torch.tensor([0, 1, 2])
 
-    loss = contrastive_loss(logits, LABELS, bank_labels, torch.tensor([1.0, 1.0, 0.0, 0.0]))
+    loss = contrastive_loss(logits, LABELS, bank_labels, torch.tensor([1.0, 1.0, 0.0, 0.0])).mean
 
-    torch.testing.assert_close(loss, contrastive_loss(logits[:2], LABELS[:2], bank_labels, torch.ones(2)))
+    torch.testing.assert_close(loss, contrastive_loss(logits[:2], LABELS[:2], bank_labels, torch.ones(2)).mean)
 
 
 def test_matching_loss_is_binary_cross_entropy_over_the_rows_with_a_note() -> None:
     logits = torch.tensor([2.0, -1.0, 0.5, 9.0])
     fits = torch.tensor([True, False, True, False])
 
-    loss = matching_loss(logits, fits, torch.tensor([1.0, 1.0, 1.0, 0.0]))
+    loss = matching_loss(logits, fits, torch.tensor([1.0, 1.0, 1.0, 0.0])).mean
 
     by_hand = (math.log1p(math.exp(-2.0)) + math.log1p(math.exp(-1.0)) + math.log1p(math.exp(-0.5))) / 3
     assert float(loss) == pytest.approx(by_hand, rel=1e-6)

@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from plantset.core.errors import DataError
+from plantset.models.objectives import Term
+from plantset.models.presets import ObjectiveWeights
 from plantset.runtime.local import LocalStrategy
 from plantset.training.loop import Hooks, Plan, Progress, fit
+from plantset.training.step import weighted_sum
 
 STEPS = 3
+ONE = torch.tensor(1.0)
 PLAN = Plan(epochs=4, steps_per_epoch=STEPS, warmup_steps=0, gradient_clip=0.0, early_stopping=0)
 
 
@@ -50,12 +54,14 @@ def _run(
     done = progress or Progress()
     was_best: list[bool] = []
 
-    def losses(model: Any, _: Any) -> dict[str, Tensor]:
-        value = loss_of_step(done.step)
-        return {"class": model(torch.ones(1, 1)).sum() * 0 + value, "caption": torch.tensor(0.5)}
+    def terms(model: Any, _: Any) -> dict[str, Term]:
+        value = model(torch.ones(1, 1)).sum() * 0 + loss_of_step(done.step)
+        return {"classification": Term(value, ONE), "caption": Term(ONE / 2, ONE)}
 
     hooks = Hooks(
-        losses=losses,
+        counts=lambda *_: {"classification": ONE, "caption": ONE},
+        terms=terms,
+        weigh=lambda terms, counts: weighted_sum(terms, counts, ObjectiveWeights(caption=1.0)),
         judge=lambda _: (scores[done.epoch], {"macro_f1": scores[done.epoch]}),
         epoch_done=lambda _, is_best: was_best.append(is_best),
         logged=lambda *_: None,
@@ -75,14 +81,14 @@ def test_every_epoch_is_judged_and_the_best_is_the_first_of_the_highest() -> Non
 def test_the_history_holds_the_mean_of_each_loss_and_of_their_sum() -> None:
     progress, _, _ = _run(scores=[0.1] * 4, loss_of_step=lambda step: float(step))
 
-    assert [row["loss/class"] for row in progress.history] == pytest.approx([1.0, 4.0, 7.0, 10.0])
+    assert [row["loss/classification"] for row in progress.history] == pytest.approx([1.0, 4.0, 7.0, 10.0])
     assert [row["loss"] for row in progress.history] == pytest.approx([1.5, 4.5, 7.5, 10.5])
     assert all(row["loss/caption"] == 0.5 for row in progress.history)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_stops_the_run_before_it_is_judged_or_saved(value: float) -> None:
-    with pytest.raises(DataError, match="loss/class") as stopped:
+    with pytest.raises(DataError, match="loss/classification") as stopped:
         _run(scores=[0.1] * 4, loss_of_step=lambda step: value if step == 1 else 1.0)
 
     assert "--learning-rate" in stopped.value.fix

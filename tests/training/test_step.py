@@ -11,7 +11,8 @@ from plantset.data.batch import Batch
 from plantset.models.build import create_multimodal_model
 from plantset.models.multimodal import MultimodalModel
 from plantset.models.objectives import ClassificationLoss
-from plantset.training.step import NoteStatesCache, Objective, training_losses
+from plantset.models.presets import ObjectiveWeights
+from plantset.training.step import NoteStatesCache, Objective, term_counts, training_terms, weighted_sum
 
 NOTES = ("taches brunes", None, "white growth", None, "spots", None, None, None)
 
@@ -29,9 +30,8 @@ def model(tiny_bert: str) -> MultimodalModel:
 @pytest.fixture
 def objective(model: MultimodalModel) -> Objective:
     bank = torch.randn(3, model.text.width, generator=torch.Generator().manual_seed(2))  # type: ignore[union-attr]
-    return Objective(
-        ClassificationLoss(), bank, torch.arange(3), caption_weight=1.0, contrastive_weight=1.0, matching_weight=1.0
-    )
+    weights = ObjectiveWeights(caption=1.0, contrastive=1.0, matching=1.0, note_only=1.0)
+    return Objective(ClassificationLoss(), bank, torch.arange(3), weights)
 
 
 def _batch(weights: list[float], notes: tuple[str | None, ...] = NOTES) -> Batch:
@@ -50,9 +50,9 @@ def _batch(weights: list[float], notes: tuple[str | None, ...] = NOTES) -> Batch
 
 def _losses(model: MultimodalModel, batch: Batch, objective: Objective) -> dict[str, float]:
     with torch.no_grad():
-        return {
-            name: float(value) for name, value in training_losses(model, batch, objective, model.encode_notes).items()
-        }
+        terms = training_terms(model, batch, objective, model.encode_notes)
+        _, parts = weighted_sum(terms, term_counts(model, batch, objective), objective.weights)
+        return {name: float(value) for name, value in parts.items()}
 
 
 def test_what_a_padding_photo_is_changes_no_loss(model: MultimodalModel, objective: Objective) -> None:
@@ -66,22 +66,67 @@ def test_what_a_padding_photo_is_changes_no_loss(model: MultimodalModel, objecti
 
 
 def test_a_batch_without_a_note_has_no_loss_of_notes(model: MultimodalModel, objective: Objective) -> None:
-    assert set(_losses(model, _batch([1.0] * 8, (None,) * 8), objective)) == {"class", "caption", "contrastive"}
+    assert set(_losses(model, _batch([1.0] * 8, (None,) * 8), objective)) == {
+        "classification",
+        "caption",
+        "contrastive",
+    }
 
 
 def test_all_losses_are_there_when_notes_are(model: MultimodalModel, objective: Objective) -> None:
     names = set(_losses(model, _batch([1.0] * 8), objective))
 
-    assert names == {"class", "caption", "contrastive", "matching", "note_only"}
+    assert names == {"classification", "caption", "contrastive", "matching", "note_only"}
 
 
 @pytest.mark.parametrize("name", ["caption", "contrastive", "matching"])
 def test_a_weight_scales_its_own_loss_alone(model: MultimodalModel, objective: Objective, name: str) -> None:
     plain = _losses(model, _batch([1.0] * 8), objective)
 
-    scaled = _losses(model, _batch([1.0] * 8), dataclasses.replace(objective, **{f"{name}_weight": 3.0}))
+    weights = dataclasses.replace(objective.weights, **{name: 3.0})
+    scaled = _losses(model, _batch([1.0] * 8), dataclasses.replace(objective, weights=weights))
 
     assert scaled == pytest.approx({**plain, name: 3 * plain[name]})
+
+
+@pytest.mark.parametrize("weights", [[1.0] * 8, [1.0] * 5 + [0.0] * 3, [0.0] * 8])
+@pytest.mark.parametrize("notes", [NOTES, (None,) * 8])
+def test_what_each_loss_counts_is_known_beforehand(
+    model: MultimodalModel, objective: Objective, weights: list[float], notes: tuple[str | None, ...]
+) -> None:
+    batch = _batch(weights, notes)
+
+    with torch.no_grad():
+        terms = training_terms(model, batch, objective, model.encode_notes)
+        counts = term_counts(model, batch, objective)
+
+    assert {name: float(term.count) for name, term in terms.items()} == {
+        name: float(count) for name, count in counts.items() if name in terms
+    }
+    assert all(float(count) == 0 for name, count in counts.items() if name not in terms)
+
+
+def test_the_losses_of_two_halves_add_up_to_those_of_the_whole(model: MultimodalModel, objective: Objective) -> None:
+    whole = _batch([1.0] * 6 + [0.0] * 2)
+    halves = [_rows(whole, slice(0, 4)), _rows(whole, slice(4, 8))]
+
+    with torch.no_grad():
+        together = training_terms(model, whole, objective, model.encode_notes)
+        apart = [training_terms(model, half, objective, model.encode_notes) for half in halves]
+
+    for name, term in together.items():
+        added = [
+            torch.stack(values).sum() for values in zip(*(half[name] for half in apart if name in half), strict=True)
+        ]
+        torch.testing.assert_close(added, list(term), msg=name)
+
+
+def _rows(batch: Batch, rows: slice) -> Batch:
+    assert batch.pixels_BHWC is not None
+    return Batch(
+        batch.indices_B[rows], batch.pixels_BHWC[rows], None, batch.labels_B[rows], batch.notes[rows],
+        batch.note_labels_B[rows], batch.caption_ids_BT[rows], batch.weights_B[rows],
+    )  # fmt: skip
 
 
 def test_remembered_notes_give_the_models_answers(model: MultimodalModel) -> None:

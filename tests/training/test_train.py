@@ -310,14 +310,14 @@ def _settings(config: TrainConfig) -> dict[str, Any]:
 def _objective_of(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Any:
     """Train one epoch through `train_model` and return the objective that its steps minimised."""
     seen: list[Any] = []
-    original = run_module.training_losses
+    original = run_module.training_terms
 
     def spy(model: Any, batch: Any, objective: Any, encode: Any) -> Any:
         seen.append(objective)
         return original(model, batch, objective, encode)
 
     with monkeypatch.context() as patched:
-        patched.setattr(run_module, "training_losses", spy)
+        patched.setattr(run_module, "training_terms", spy)
         train_model(**settings)
     return seen[0]
 
@@ -387,15 +387,15 @@ def test_use_mixed_precision_computes_in_bf16_where_the_cpu_has_it(
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     dtypes: set[torch.dtype] = set()
-    original = run_module.training_losses
+    original = run_module.training_terms
 
     def spy(model: Any, batch: Any, objective: Any, encode: Any) -> Any:
         hook = model.image_connector.to_mid[0].register_forward_hook(lambda _, __, output: dtypes.add(output.dtype))
-        losses = original(model, batch, objective, encode)
+        terms = original(model, batch, objective, encode)
         hook.remove()
-        return losses
+        return terms
 
-    monkeypatch.setattr(run_module, "training_losses", spy)
+    monkeypatch.setattr(run_module, "training_terms", spy)
     config = configure(epochs=1)
 
     train_model(use_mixed_precision=True, **_settings(config))
