@@ -20,12 +20,12 @@ class Term(NamedTuple):
     """One loss of one batch, as float scalars: the sum over what is counted, and how much that is."""
 
     total: Tensor
-    count: Tensor
+    counted: Tensor
 
     @property
     def mean(self) -> Tensor:
-        """Return total / count; exactly 0, with a gradient of 0, where nothing is counted."""
-        return self.total / self.count.clamp(min=1.0)
+        """Return total / counted; exactly 0, with a gradient of 0, where nothing is counted."""
+        return self.total / self.counted.clamp(min=1.0)
 
 
 @dataclass(frozen=True, slots=True)

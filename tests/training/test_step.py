@@ -100,7 +100,7 @@ def test_what_each_loss_counts_is_known_beforehand(
         terms = training_terms(model, batch, objective, model.encode_notes)
         counts = term_counts(model, batch, objective)
 
-    assert {name: float(term.count) for name, term in terms.items()} == {
+    assert {name: float(term.counted) for name, term in terms.items()} == {
         name: float(count) for name, count in counts.items() if name in terms
     }
     assert all(float(count) == 0 for name, count in counts.items() if name not in terms)
