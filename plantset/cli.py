@@ -80,6 +80,13 @@ VERBS: dict[str, Verb] = {
         "measure a trained model honestly",
         "mesurer honnêtement un modèle entraîné",
     ),
+    "compare": Verb(
+        "plantset.evaluation.config:CompareConfig",
+        "plantset.evaluation.compare:compare",
+        "say whether a second model is better than a first, and on which photos",
+        "dire si un second modèle est meilleur qu'un premier, et sur quelles photos",
+        positional="runs",
+    ),
     "infer": Verb(
         "plantset.inference.config:InferConfig",
         "plantset.inference.run:infer",
@@ -111,7 +118,7 @@ WANTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Do it all at once", "Tout faire d'un coup", ("run",)),
     ("Prepare the data", "Préparer les données", ("clean", "map", "catalogue")),
     ("Train", "Entraîner", ("train", "scale-tpu")),
-    ("Judge and use", "Juger et utiliser", ("evaluate", "infer")),
+    ("Judge and use", "Juger et utiliser", ("evaluate", "compare", "infer")),
 )
 
 

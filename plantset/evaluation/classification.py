@@ -218,6 +218,36 @@ def score_macro_f1(
     return _class_means(predicted_N, labels_N, group_index_N, bootstrap_count, rng)[1]
 
 
+def paired_macro_f1(
+    first_N: NDArray[np.int64],
+    second_N: NDArray[np.int64],
+    labels_N: NDArray[np.int64],
+    group_index_N: NDArray[np.int64],
+    *,
+    bootstrap_count: int,
+    rng: np.random.Generator,
+) -> Estimate:
+    """Return macro-F1 of the second answers minus that of the first, both on the same resampled leaves."""
+    seed = int(rng.integers(2**63))
+    (first, first_R), (second, second_R) = (
+        _macro_f1_samples(predicted, labels_N, group_index_N, bootstrap_count, np.random.default_rng(seed))
+        for predicted in (first_N, second_N)
+    )
+    return percentile_estimate(second - first, second_R - first_R, int(group_index_N.max()) + 1)
+
+
+def _macro_f1_samples(
+    predicted: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    count: int,
+    rng: np.random.Generator,
+) -> tuple[float, NDArray[np.float64]]:
+    present = np.unique(labels)
+    _, f1_R = _class_mean_samples(predicted, labels, groups, count, rng)
+    return float(metrics.f1_score(labels, predicted, labels=present, average="macro", zero_division=0)), f1_R
+
+
 def _class_means(
     predicted: NDArray[np.int64],
     labels: NDArray[np.int64],
@@ -225,8 +255,26 @@ def _class_means(
     count: int,
     rng: np.random.Generator,
 ) -> tuple[Estimate, Estimate]:
-    """Return (balanced accuracy, macro-F1); a resample averages over the classes it has, as the scores do."""
+    """Return (balanced accuracy, macro-F1) with their intervals."""
     present = np.unique(labels)
+    recall_R, f1_R = _class_mean_samples(predicted, labels, groups, count, rng)
+    recall = metrics.recall_score(labels, predicted, labels=present, average="macro", zero_division=0)
+    f1 = metrics.f1_score(labels, predicted, labels=present, average="macro", zero_division=0)
+    num_groups = int(groups.max()) + 1
+    return (
+        percentile_estimate(float(recall), recall_R, num_groups),
+        percentile_estimate(float(f1), f1_R, num_groups),
+    )
+
+
+def _class_mean_samples(
+    predicted: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    count: int,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (balanced accuracy, macro-F1) of each resample, over the classes that it has, as the scores do."""
     width = int(max(labels.max(), predicted.max())) + 1
     true_NC, predicted_NC = _one_hot(labels, width), _one_hot(predicted, width)
     columns = scipy.sparse.hstack([true_NC.multiply(predicted_NC), predicted_NC, true_NC], format="csr")
@@ -236,13 +284,7 @@ def _class_means(
     num_present_R = has_RC.sum(axis=1)
     recall_R = np.divide(hits_RC, support_RC, out=np.zeros_like(hits_RC), where=has_RC).sum(axis=1) / num_present_R
     f1_RC = np.divide(2 * hits_RC, called_RC + support_RC, out=np.zeros_like(hits_RC), where=has_RC)
-    recall = metrics.recall_score(labels, predicted, labels=present, average="macro", zero_division=0)
-    f1 = metrics.f1_score(labels, predicted, labels=present, average="macro", zero_division=0)
-    num_groups = int(groups.max()) + 1
-    return (
-        percentile_estimate(float(recall), recall_R, num_groups),
-        percentile_estimate(float(f1), f1_RC.sum(axis=1) / num_present_R, num_groups),
-    )
+    return recall_R, f1_RC.sum(axis=1) / num_present_R
 
 
 def _one_hot(indices: NDArray[np.int64], width: int) -> scipy.sparse.csr_array:

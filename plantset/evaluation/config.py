@@ -91,3 +91,24 @@ class EvaluateConfig:
         en="of the notes, the captioned photos and the resamples; the same seed gives the same numbers",
         fr="des notes, des photos décrites et des rééchantillonnages ; même graine, mêmes nombres",
     )
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Compare two evaluations on the same photos: is one better beyond chance, and which photos changed?"""
+
+    runs: tuple[Path, ...] = option(
+        en="two folders that `plantset evaluate` wrote, or two predictions.jsonl",
+        fr="deux dossiers écrits par `plantset evaluate`, ou deux predictions.jsonl",
+    )
+    output_dir: Path | None = option(
+        None,
+        en="also write comparison.json and changes.jsonl there",
+        fr="y écrire aussi comparison.json et changes.jsonl",
+    )
+    bootstrap_count: int = option(
+        1000,
+        en="resamples of the leaves behind each 95 % interval",
+        fr="rééchantillonnages des feuilles derrière chaque intervalle à 95 %",
+    )
+    seed: int = option(0, en="of the resamples", fr="des rééchantillonnages")
