@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, TypeVar
@@ -131,6 +132,15 @@ def find_device(name: DeviceName) -> torch.device:
             ),
         )
     return torch.device(name)
+
+
+def device_memory(device: torch.device) -> int | None:
+    """Return the bytes that the device has in all; None where the system does not say."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):  # Windows
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def local_strategy(device: DeviceName, *, mixed_precision: bool) -> LocalStrategy:
