@@ -1,6 +1,7 @@
-"""An autoregressive decoder that writes a description while looking at the image tokens.
+"""An autoregressive decoder that writes a text while looking at the image tokens.
 
-Dimensions: B batch, N image tokens, T caption tokens, D width, W words in the vocabulary.
+Dimensions: B photos, R rows (each photo's beams), N image tokens, G pooled photo, C classes, T caption tokens, D width,
+H heads, E head width, W words in the vocabulary.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from plantset.core.vocabulary import END_ID, PAD_ID
+from plantset.core.vocabulary import PAD_ID
 from plantset.models.attention import Attention, FeedForward
+from plantset.models.generation import GREEDY, Decoding, check_decoding, write
 from plantset.models.objectives import Term
 
 KeyValues = tuple[Tensor, Tensor]
@@ -23,6 +25,53 @@ def predicted_words(ids_BT: Tensor) -> Tensor:
     targets = ids_BT[:, 1:].clone()
     targets[:, 0] = PAD_ID  # the language token is part of the prompt
     return targets
+
+
+class CaptionEvidence(nn.Module):
+    """Two tokens for the captioner beside the image tokens: the pooled photo, and the classes seen in the photo.
+
+    The classifier reads the pooled photo, image tokens alone do not hold it, and two heads that read different things
+    contradict each other. The class token is the mean of learned class vectors, weighted with the probabilities that
+    the model itself gives: never the true class, and from the photo alone, so that a note cannot dictate the text.
+    """
+
+    def __init__(self, photo_width: int, num_classes: int, width: int) -> None:
+        super().__init__()
+        self.photo = nn.Linear(photo_width, width)
+        self.classes = nn.Linear(num_classes, width, bias=False)
+
+    def forward(self, image_BND: Tensor, photo_BG: Tensor, probs_BC: Tensor) -> Tensor:
+        """Return (B, N + 2, D)."""
+        return torch.cat([image_BND, self.photo(photo_BG)[:, None], self.classes(probs_BC)[:, None]], dim=1)
+
+
+class KeyValueCache:
+    """Keys and values (R, H, T, E) of the words so far, in memory that is taken once: growing copies nothing."""
+
+    def __init__(self, max_length: int) -> None:
+        self._max_length = max_length
+        self._length = 0
+        self._held: KeyValues | None = None
+
+    def extend(self, keys_RHTE: Tensor, values_RHTE: Tensor) -> KeyValues:
+        """Return all keys and values, these included."""
+        rows, heads, count, width = keys_RHTE.shape
+        if self._held is None:
+            shape = (rows, heads, self._max_length, width)
+            self._held = keys_RHTE.new_empty(shape), values_RHTE.new_empty(shape)
+        start, self._length = self._length, self._length + count
+        for held, new in zip(self._held, (keys_RHTE, values_RHTE), strict=True):
+            held[:, :, start : self._length] = new
+        return self._filled()
+
+    def reorder(self, rows_R: Tensor) -> None:
+        """Let row r hold what row `rows_R[r]` held."""
+        for filled in self._filled():
+            filled.copy_(filled[rows_R])
+
+    def _filled(self) -> KeyValues:
+        assert self._held is not None
+        return self._held[0][:, :, : self._length], self._held[1][:, :, : self._length]
 
 
 class DecoderLayer(nn.Module):
@@ -39,24 +88,33 @@ class DecoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, words_BTD: Tensor, image: KeyValues, past: KeyValues | None, *, allowed_TT: Tensor | None = None
-    ) -> tuple[Tensor, KeyValues]:
-        """Return the updated words and this layer's keys and values so far.
+        self,
+        words_RTD: Tensor,
+        image: KeyValues,
+        cache: KeyValueCache | None = None,
+        *,
+        allowed_TT: Tensor | None = None,
+    ) -> Tensor:
+        """Return the updated words (R, T, D).
 
         Args:
-            past: keys and values of the words before these (then T is 1); None at the start of a sequence.
+            image: keys and values of B photos; the rows of a photo, its beams, stand together.
+            cache: of the words before these (then T is 1), or empty at the start of a sequence.
             allowed_TT: bool, which words each word sees; None: those before it.
         """
-        queries = self.self_norm(words_BTD)
+        queries = self.self_norm(words_RTD)
         keys, values = self.self_attention.project_keys(queries)
-        if past is not None:
-            keys, values = torch.cat([past[0], keys], dim=2), torch.cat([past[1], values], dim=2)
-        causal = past is None and allowed_TT is None
+        if cache is not None:
+            keys, values = cache.extend(keys, values)
+        causal = words_RTD.shape[1] > 1 and allowed_TT is None
         mixed = self.self_attention.attend(queries, keys, values, mask_QK=allowed_TT, causal=causal)
-        words_BTD = words_BTD + self.dropout(mixed)
-        words_BTD = words_BTD + self.dropout(self.cross_attention.attend(self.cross_norm(words_BTD), *image))
-        words_BTD = words_BTD + self.dropout(self.ffn(self.ffn_norm(words_BTD)))
-        return words_BTD, (keys, values)
+        words_RTD = words_RTD + self.dropout(mixed)
+        # All words of a photo's beams ask at once: the image's keys need no copy for each beam.
+        asked_BQD = self.cross_norm(words_RTD).reshape(image[0].shape[0], -1, words_RTD.shape[-1])
+        seen = self.cross_attention.attend(asked_BQD, *image).view_as(words_RTD)
+        words_RTD = words_RTD + self.dropout(seen)
+        updated_RTD: Tensor = words_RTD + self.dropout(self.ffn(self.ffn_norm(words_RTD)))
+        return updated_RTD
 
 
 class Captioner(nn.Module):
@@ -91,8 +149,7 @@ class Captioner(nn.Module):
 
     def forward(self, ids_BT: Tensor, image_BND: Tensor) -> Tensor:
         """Return logits (B, T, W): position t predicts the word at t + 1."""
-        logits, _ = self._step(ids_BT, self._image_keys(image_BND), past=None, start=0)
-        return logits
+        return self.read(ids_BT, self.project_image(image_BND))
 
     def loss(self, ids_BT: Tensor, image_BND: Tensor) -> Term:
         """Return the sum of negative log-likelihoods in nats over all words after the prompt, and how many they are.
@@ -109,46 +166,74 @@ class Captioner(nn.Module):
         """Return logits (B, M, W) of what follows each node of a tree of beginnings (`models.name_scoring`)."""
         batch = image_BND.shape[0]
         words = (self.words(ids_M) + self.positions(positions_M)).expand(batch, -1, -1)
-        for layer, image in zip(self._decoder_layers(), self._image_keys(image_BND), strict=True):
-            words, _ = layer(words, image, None, allowed_TT=allowed_MM)
+        for layer, image in zip(self.decoder_layers, self.project_image(image_BND), strict=True):
+            words = layer(words, image, allowed_TT=allowed_MM)
         return F.linear(self.output_norm(words), self.words.weight)
 
     @torch.no_grad()
-    def generate(self, image_BND: Tensor, prompt_ids: Sequence[int]) -> Tensor:
-        """Write greedily, with cached keys and values, until every row has ended or is full.
+    def generate(self, image_BND: Tensor, prompt_ids: Sequence[int], *, decoding: Decoding = GREEDY) -> Tensor:
+        """Write a text for each photo, with cached keys and values, until every row has ended or is full.
 
         Returns:
             (B, T) int64 without the prompt; after its end a row is padding.
+
+        Raises:
+            ConfigError: settings of decoding that exclude each other.
         """
-        batch = image_BND.shape[0]
-        image = self._image_keys(image_BND)
-        ids = torch.tensor(prompt_ids, device=image_BND.device).expand(batch, -1)
-        logits, past = self._step(ids, image, past=None, start=0)
-        ended = torch.zeros(batch, dtype=torch.bool, device=image_BND.device)
-        written: list[Tensor] = []
-        for position in range(len(prompt_ids), self.max_length):
-            word = logits[:, -1].argmax(dim=-1).masked_fill(ended, PAD_ID)
-            written.append(word)
-            ended = ended | (word == END_ID)
-            if bool(ended.all()):
-                break
-            logits, past = self._step(word[:, None], image, past=past, start=position)
-        return torch.stack(written, dim=1)
+        check_decoding(decoding)
+        writing = _Writing(self, image_BND)
+        rows = image_BND.shape[0] * decoding.num_beams
+        logits_RW = writing.read(torch.tensor(prompt_ids, device=image_BND.device).expand(rows, -1))
+        return write(writing, logits_RW, max_words=self.max_length - len(prompt_ids), decoding=decoding)
 
-    def _image_keys(self, image_BND: Tensor) -> list[KeyValues]:
+    def project_image(self, image_BND: Tensor) -> list[KeyValues]:
+        """Return each layer's keys and values of the image tokens, the same for all words."""
         image = self.image_projection(self.image_norm(image_BND))
-        return [layer.cross_attention.project_keys(image) for layer in self._decoder_layers()]
+        return [layer.cross_attention.project_keys(image) for layer in self.decoder_layers]
 
-    def _step(
-        self, ids_BT: Tensor, image: Sequence[KeyValues], *, past: Sequence[KeyValues] | None, start: int
-    ) -> tuple[Tensor, list[KeyValues]]:
-        positions = torch.arange(start, start + ids_BT.shape[1], device=ids_BT.device)
-        words = self.words(ids_BT) + self.positions(positions)
-        grown: list[KeyValues] = []
-        for index, layer in enumerate(self._decoder_layers()):
-            words, keys_values = layer(words, image[index], past[index] if past is not None else None)
-            grown.append(keys_values)
-        return F.linear(self.output_norm(words), self.words.weight), grown
+    def read(
+        self,
+        ids_RT: Tensor,
+        image: Sequence[KeyValues],
+        caches: Sequence[KeyValueCache] | None = None,
+        *,
+        start: int = 0,
+    ) -> Tensor:
+        """Return logits (R, T, W) of what follows each word.
 
-    def _decoder_layers(self) -> list[DecoderLayer]:
+        Args:
+            image: of `project_image`.
+            caches: of each layer, holding the `start` words before these; they grow.
+        """
+        positions = torch.arange(start, start + ids_RT.shape[1], device=ids_RT.device)
+        words = self.words(ids_RT) + self.positions(positions)
+        for index, layer in enumerate(self.decoder_layers):
+            words = layer(words, image[index], caches[index] if caches is not None else None)
+        return F.linear(self.output_norm(words), self.words.weight)
+
+    @property
+    def decoder_layers(self) -> list[DecoderLayer]:
+        """The layers, first to last."""
         return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]
+
+
+class _Writing:
+    """A captioner in the middle of its texts: a `StepDecoder`."""
+
+    def __init__(self, captioner: Captioner, image_BND: Tensor) -> None:
+        self._captioner = captioner
+        self._image = captioner.project_image(image_BND)
+        self._caches = [KeyValueCache(captioner.max_length) for _ in captioner.decoder_layers]
+        self._length = 0
+
+    def read(self, ids_RT: Tensor) -> Tensor:
+        logits_RTW = self._captioner.read(ids_RT, self._image, self._caches, start=self._length)
+        self._length += ids_RT.shape[1]
+        return logits_RTW[:, -1]
+
+    def step(self, words_R: Tensor) -> Tensor:
+        return self.read(words_R[:, None])
+
+    def reorder(self, rows_R: Tensor) -> None:
+        for cache in self._caches:
+            cache.reorder(rows_R)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from plantset.core.vocabulary import END_ID, PAD_ID
-from plantset.models.captioner import Captioner
+from plantset.models.captioner import CaptionEvidence, Captioner
+from plantset.models.generation import Decoding, write
 
 WORDS, LENGTH, IMAGE_WIDTH = 23, 12, 10
 PROMPT = [2, 3]
@@ -33,7 +34,9 @@ def _decode_without_a_cache(captioner: Captioner, image: torch.Tensor) -> list[l
     for row in image:
         ids = list(PROMPT)
         while len(ids) < LENGTH and ids[-1] != END_ID:
-            ids.append(int(captioner(torch.tensor([ids]), row[None])[0, -1].argmax()))
+            logits = captioner(torch.tensor([ids]), row[None])[0, -1]
+            logits[PAD_ID] = -torch.inf  # the mark of an ended row is never written
+            ids.append(int(logits.argmax()))
         texts.append(ids[len(PROMPT) :])
     return texts
 
@@ -49,30 +52,65 @@ def test_cached_decoding_writes_what_a_decoder_without_a_cache_writes(
     assert [row[: len(text)] for row, text in zip(written, expected, strict=True)] == expected
 
 
-def test_different_photos_get_different_texts(captioner: Captioner, image: torch.Tensor) -> None:
+def test_different_photos_get_different_texts(captioner: Captioner) -> None:
+    image = torch.randn(8, 4, IMAGE_WIDTH, generator=torch.Generator().manual_seed(1))
+
     texts = {tuple(row) for row in captioner.generate(image, PROMPT).tolist()}
 
-    assert len(texts) == 3
+    assert len(texts) >= 6
 
 
-def test_writing_stops_at_the_end_token_and_pads_the_rest(captioner: Captioner, image: torch.Tensor) -> None:
-    end_after = {0: 1, 1: 3, 2: 2}
-    steps = iter(range(LENGTH))
+@torch.no_grad()
+@pytest.mark.parametrize("num_beams", [2, 5])
+def test_the_beams_of_a_photo_do_not_depend_on_its_neighbours(
+    captioner: Captioner, image: torch.Tensor, num_beams: int
+) -> None:
+    together = captioner.generate(image, PROMPT, decoding=Decoding(num_beams)).tolist()
 
-    def step_that_ends_rows(*_: object, **__: object) -> tuple[torch.Tensor, list[object]]:
-        now = next(steps)
-        logits = torch.zeros(3, 1, WORDS)
-        for row, last in end_after.items():
-            logits[row, 0, END_ID if now == last else 7] = 1.0
-        return logits, []
+    alone = [captioner.generate(row[None], PROMPT, decoding=Decoding(num_beams))[0].tolist() for row in image]
 
-    captioner._step = step_that_ends_rows  # type: ignore[method-assign, assignment]
+    assert [row[: len(text)] for row, text in zip(together, alone, strict=True)] == alone
 
-    assert captioner.generate(image, PROMPT).tolist() == [
-        [7, END_ID, PAD_ID, PAD_ID],
-        [7, 7, 7, END_ID],
-        [7, 7, END_ID, PAD_ID],
-    ]
+
+@torch.no_grad()
+def test_beams_with_a_cache_find_what_beams_without_a_cache_find(captioner: Captioner, image: torch.Tensor) -> None:
+    decoding = Decoding(num_beams=3)
+    uncached = _ReadsAllAgain(captioner, image.repeat_interleave(3, dim=0))
+    logits = uncached.logits()
+
+    expected = write(uncached, logits, max_words=LENGTH - len(PROMPT), decoding=decoding)
+
+    assert captioner.generate(image, PROMPT, decoding=decoding).tolist() == expected.tolist()
+
+
+class _ReadsAllAgain:
+    def __init__(self, captioner: Captioner, image: torch.Tensor) -> None:
+        self._captioner, self._image = captioner, image
+        self._ids = torch.tensor(PROMPT).expand(len(image), -1)
+
+    def logits(self) -> torch.Tensor:
+        return self._captioner(self._ids, self._image)[:, -1]
+
+    def step(self, words_R: torch.Tensor) -> torch.Tensor:
+        self._ids = torch.cat([self._ids, words_R[:, None]], dim=1)
+        return self.logits()
+
+    def reorder(self, rows_R: torch.Tensor) -> None:
+        self._ids = self._ids[rows_R]
+
+
+def test_the_evidence_stands_behind_the_image_tokens_and_tells_classes_apart() -> None:
+    torch.manual_seed(0)
+    evidence = CaptionEvidence(photo_width=6, num_classes=3, width=IMAGE_WIDTH)
+    image, photo = torch.randn(2, 4, IMAGE_WIDTH), torch.randn(2, 6)
+    sure = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+
+    seen = evidence(image, photo, sure)
+
+    assert seen.shape == (2, 6, IMAGE_WIDTH)
+    assert torch.equal(seen[:, :4], image)
+    torch.testing.assert_close(seen[0, 5], evidence.classes.weight[:, 0])
+    torch.testing.assert_close(seen[1, 5], evidence.classes.weight[:, 2])
 
 
 def test_a_text_without_an_end_fills_the_length_and_no_more(captioner: Captioner, image: torch.Tensor) -> None:
