@@ -88,14 +88,17 @@ def term_counts(model: MultimodalModel, batch: Batch, objective: Objective) -> d
 def weighted_sum(
     terms: Mapping[str, Term], counts: Mapping[str, Tensor], weights: ObjectiveWeights
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the number to minimise and each loss's weighted part of it.
+    """Return the number to minimise and each loss's weighted part of it: the same names on all ranks.
 
     Args:
-        counts: what each loss counts in the whole window that a step is taken for, this batch included.
+        counts: what each loss counts in the whole window that a step is taken for, this batch included; one that is
+            counted but not among the terms has nothing to say in this batch, and its part is 0.
     """
     parts = {
-        name: getattr(weights, name) * term.total / counts[name].clamp(min=1.0).to(term.total)
-        for name, term in terms.items()
+        name: getattr(weights, name) * terms[name].total / count.clamp(min=1.0).to(terms[name].total)
+        if name in terms
+        else torch.zeros_like(count, dtype=torch.float32)
+        for name, count in counts.items()
     }
     return torch.stack(list(parts.values())).sum(), parts
 

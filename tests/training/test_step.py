@@ -65,12 +65,13 @@ def test_what_a_padding_photo_is_changes_no_loss(model: MultimodalModel, objecti
     assert _losses(model, changed, objective) == pytest.approx(_losses(model, batch, objective), rel=1e-5)
 
 
-def test_a_batch_without_a_note_has_no_loss_of_notes(model: MultimodalModel, objective: Objective) -> None:
-    assert set(_losses(model, _batch([1.0] * 8, (None,) * 8), objective)) == {
-        "classification",
-        "caption",
-        "contrastive",
-    }
+def test_the_losses_of_notes_are_0_in_a_batch_without_a_note_and_named_nevertheless(
+    model: MultimodalModel, objective: Objective
+) -> None:
+    losses = _losses(model, _batch([1.0] * 8, (None,) * 8), objective)
+
+    assert (losses["matching"], losses["note_only"]) == (0.0, 0.0)  # another process may have a note in its part
+    assert losses["classification"] > 0
 
 
 def test_all_losses_are_there_when_notes_are(model: MultimodalModel, objective: Objective) -> None:
