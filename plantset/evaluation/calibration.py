@@ -17,8 +17,13 @@ import scipy.optimize
 import scipy.special
 from numpy.typing import NDArray
 
-from plantset.models.decision import probabilities
+from plantset.evaluation.unknown import fit_unknown_rule
+from plantset.models.decision import Calibration, probabilities
 
+TARGET_ERROR = 0.05  # among the photos that get an answer; the rest is "unsure"
+COVERAGE = 0.9  # of the prediction sets
+KNOWN_ERROR = 0.05  # of photos of learned classes, refused as unknown
+MIN_CLASS_PHOTOS = 20  # a 90 % quantile of fewer is the largest or second largest score: sets would be huge
 NEVER_ANSWER = 2.0  # a threshold that no probability reaches
 _LOG_TEMPERATURE_BOUNDS = (math.log(0.01), math.log(100.0))
 
@@ -47,6 +52,42 @@ class CalibrationScores:
     brier: float
     nll: float
     bins: tuple[ReliabilityBin, ...]
+
+
+def fit(
+    logits_NC: NDArray[Any],
+    features_NF: NDArray[Any],
+    labels_N: NDArray[np.int64],
+    *,
+    selection: NDArray[np.int64],
+    calibration: NDArray[np.int64],
+) -> Calibration:
+    """Fit all that turns logits into an answer, from one pass over the val photos without notes.
+
+    Args:
+        features_NF: what the classifier reads; (N, 0) where it reads none: unknown photos are then not told apart.
+        selection: positions of the photos that chose the epoch; they give the class means that unknown photos are
+            far from (never shown to the weights, and other photos than those the threshold is set on).
+        calibration: positions of the photos that everything else is fitted on.
+
+    Raises:
+        ValueError: no photo, or sizes that differ.
+    """
+    logits, labels = logits_NC[calibration], labels_N[calibration]
+    temperature = fit_temperature(logits, labels)
+    probs = probabilities(logits, temperature)
+    return Calibration(
+        temperature=temperature,
+        confidence_threshold=confidence_threshold(probs, labels, TARGET_ERROR),
+        conformal_quantile=conformal_quantile(probs, labels, COVERAGE),
+        num_photos=len(labels),
+        class_quantiles=class_conditional_quantiles(probs, labels, COVERAGE),
+        target_error=TARGET_ERROR,
+        coverage=COVERAGE,
+        unknown=fit_unknown_rule(
+            features_NF[selection], labels_N[selection], features_NF[calibration], known_error=KNOWN_ERROR
+        ),
+    )
 
 
 def fit_temperature(logits_NC: NDArray[Any], labels_N: NDArray[np.int64]) -> float:
@@ -129,10 +170,33 @@ def conformal_quantile(probs_NC: NDArray[Any], labels_N: NDArray[np.int64], cove
     >= `coverage`; 1.0 (every class) when n is too small to promise that.
     """
     _check(probs_NC, labels_N)
+    return _upper_quantile(conformal_scores(probs_NC, labels_N), coverage)
+
+
+def class_conditional_quantiles(
+    probs_NC: NDArray[Any], labels_N: NDArray[np.int64], coverage: float = 0.9
+) -> tuple[float | None, ...]:
+    """Return each class's own conformal quantile (Vovk 2012, arXiv 1209.2673), None below `MIN_CLASS_PHOTOS`.
+
+    The common quantile promises 90 % over all photos together, which a hard class may pay for an easy one.
+    """
+    _check(probs_NC, labels_N)
+    scores = conformal_scores(probs_NC, labels_N)
+    return tuple(
+        _upper_quantile(own, coverage) if len(own := scores[labels_N == index]) >= MIN_CLASS_PHOTOS else None
+        for index in range(probs_NC.shape[1])
+    )
+
+
+def conformal_scores(probs_NC: NDArray[Any], labels_N: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return for each photo how much probability the classes above the true one hold."""
     true_N1 = np.take_along_axis(probs_NC, labels_N[:, None], axis=1)
-    scores = np.sort(np.where(probs_NC > true_N1, probs_NC, 0.0).sum(axis=1))
+    return np.asarray(np.where(probs_NC > true_N1, probs_NC, 0.0).sum(axis=1))
+
+
+def _upper_quantile(scores: NDArray[np.float64], coverage: float) -> float:
     rank = math.ceil((len(scores) + 1) * coverage)
-    return float(scores[rank - 1]) if rank <= len(scores) else 1.0
+    return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else 1.0
 
 
 def _temperature_of_confidence(logits: NDArray[Any], wanted: float) -> float:

@@ -1,31 +1,99 @@
-"""From logits to an answer, or to "not sure": temperature, threshold, prediction set."""
+"""From logits to an answer, to "not sure", or to "none of the classes I learned": temperature, thresholds, sets.
+
+Dimensions: N photos, C classes, F features of the classifier.
+"""
 
 from __future__ import annotations
 
+import base64
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Decision = Literal["answer", "unsure"]
+Decision = Literal["answer", "unsure", "unknown"]
+_EPSILON = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownRule:
+    """Tells a photo that shows none of the learned classes by how far its features point from every class's mean.
+
+    Chosen by measurement (evaluation/unknown.py): features standardised, then the largest cosine to a class mean.
+
+    Attributes:
+        threshold: a photo whose familiarity is below is unknown.
+        known_error: the share of photos of learned classes that the threshold was set to refuse.
+        num_photos: how many photos the class means rest on.
+        means_CF: of standardised features, unit length; float16 in base64, as is all below: it travels as JSON.
+        centre_F, scale_F: what standardises the features.
+    """
+
+    threshold: float
+    known_error: float
+    num_photos: int
+    num_features: int
+    means_CF: str
+    centre_F: str
+    scale_F: str
+
+    def familiarity(self, features_NF: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the cosine (N,) between each photo's standardised features and the nearest class mean, -1..1."""
+        standard = (features_NF.astype(np.float64) - _unpack(self.centre_F)) / _unpack(self.scale_F)
+        means = _unpack(self.means_CF).reshape(-1, self.num_features)
+        sizes = np.linalg.norm(standard, axis=1, keepdims=True)
+        return np.asarray((standard / np.maximum(sizes, _EPSILON) @ means.T).max(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Fitted on the calibration half of val, stored in the checkpoint (DESIGN §4).
+    """Fitted on val at the end of training, on photos that did not choose the model; stored in the checkpoint.
 
     Attributes:
         temperature: logits are divided by it (Guo et al., arXiv 1706.04599).
         confidence_threshold: an answer needs at least this probability; 0 answers always.
         conformal_quantile: a class is in the set when those more probable weigh at most this; 1 gives all classes.
         num_photos: how many photos it was fitted on; 0 means not fitted.
+        class_quantiles: the quantile of each class that had photos enough for one of its own; None or empty: the
+            common one holds.
+        target_error: the share of wrong answers that the confidence threshold was set to.
+        coverage: the share of sets that the quantile was set to make right.
+        unknown: None where it was not fitted: then no photo is called unknown.
     """
 
     temperature: float = 1.0
     confidence_threshold: float = 0.0
     conformal_quantile: float = 1.0
     num_photos: int = 0
+    class_quantiles: tuple[float | None, ...] = ()
+    target_error: float = 0.05
+    coverage: float = 0.9
+    unknown: UnknownRule | None = None
+
+
+def make_unknown_rule(
+    means_CF: NDArray[np.floating],
+    centre_F: NDArray[np.floating],
+    scale_F: NDArray[np.floating],
+    *,
+    threshold: float,
+    known_error: float,
+    num_photos: int,
+) -> UnknownRule:
+    """Pack the arrays of a rule, as small as a checkpoint needs them."""
+    packed = (_pack(values) for values in (means_CF, centre_F, scale_F))
+    return UnknownRule(threshold, known_error, num_photos, means_CF.shape[1], *packed)
+
+
+def calibration_from_json(values: Mapping[str, Any]) -> Calibration:
+    """Restore what `dataclasses.asdict` gave, after a round trip through JSON; fields unknown then have defaults."""
+    unknown = values.get("unknown")
+    quantiles = tuple(values.get("class_quantiles", ()))
+    rule = UnknownRule(**unknown) if unknown is not None else None
+    return dataclasses.replace(Calibration(**{**values, "unknown": None}), class_quantiles=quantiles, unknown=rule)
 
 
 def probabilities(logits_NC: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
@@ -36,17 +104,54 @@ def probabilities(logits_NC: NDArray[np.float32], temperature: float) -> NDArray
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
 
 
-def decide(probs_C: NDArray[np.float64], calibration: Calibration) -> Decision:
-    """Return "answer" when the best class is sure enough, else "unsure"."""
+def is_unknown(features_NF: NDArray[np.floating], calibration: Calibration) -> NDArray[np.bool_]:
+    """Tell for each photo whether it looks like none of the learned classes; never where no rule was fitted.
+
+    Args:
+        features_NF: what the classifier reads of the photo alone.
+    """
+    if calibration.unknown is None:
+        return np.zeros(len(features_NF), dtype=np.bool_)
+    return calibration.unknown.familiarity(features_NF) < calibration.unknown.threshold
+
+
+def decide(probs_C: NDArray[np.float64], calibration: Calibration, *, unknown: bool = False) -> Decision:
+    """Return "unknown" for a photo of none of the classes, else "answer" when the best class is sure enough."""
+    if unknown:
+        return "unknown"
     return "answer" if float(probs_C.max()) >= calibration.confidence_threshold else "unsure"
 
 
 def prediction_set(probs_C: NDArray[np.float64], calibration: Calibration) -> list[int]:
-    """Return class indices, most probable first: each one before whose turn the weight has not passed the quantile.
+    """Return the indices of the classes in the conformal set, most probable first; see `prediction_sets`."""
+    members = prediction_sets(probs_C[None, :], calibration)[0]
+    return [int(index) for index in np.argsort(-probs_C, kind="stable") if members[index]]
 
-    The set of `evaluation.calibration.conformal_quantile`: c is in it when the classes more probable than c weigh at
-    most the quantile.
+
+def prediction_sets(probs_NC: NDArray[np.float64], calibration: Calibration) -> NDArray[np.bool_]:
+    """Return (N, C): a class is in the set when the classes more probable than it weigh at most its quantile.
+
+    The sets of `evaluation.calibration.conformal_quantile`; the most probable class is always in.
     """
-    order = np.argsort(-probs_C, kind="stable")
-    above = np.concatenate([[0.0], np.cumsum(probs_C[order])[:-1]])
-    return [int(index) for index in order[above <= calibration.conformal_quantile]]
+    quantiles_C = class_quantiles(calibration, probs_NC.shape[1])
+    order = np.argsort(-probs_NC, axis=1, kind="stable")
+    sorted_NC = np.take_along_axis(probs_NC, order, axis=1)
+    above = np.empty_like(probs_NC)
+    np.put_along_axis(above, order, np.cumsum(sorted_NC, axis=1) - sorted_NC, axis=1)
+    members = above <= quantiles_C
+    np.put_along_axis(members, order[:, :1], True, axis=1)  # rounding must not take the first one out
+    return np.asarray(members)
+
+
+def class_quantiles(calibration: Calibration, num_classes: int) -> NDArray[np.float64]:
+    """Return the quantile that holds for each class, (C,)."""
+    own = calibration.class_quantiles or (None,) * num_classes
+    return np.array([calibration.conformal_quantile if value is None else value for value in own])
+
+
+def _pack(values: NDArray[np.floating]) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f2").tobytes()).decode("ascii")
+
+
+def _unpack(text: str) -> NDArray[np.float64]:
+    return np.frombuffer(base64.b64decode(text), dtype="<f2").astype(np.float64)

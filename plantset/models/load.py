@@ -31,7 +31,7 @@ from plantset.encoders.registry import (
 )
 from plantset.encoders.vision import VisionTokens
 from plantset.models.config import ModelConfig, model_config_from_json
-from plantset.models.decision import Calibration
+from plantset.models.decision import Calibration, calibration_from_json
 from plantset.models.multimodal import ModelOutput, MultimodalModel, NoteStates
 from plantset.runtime.checkpoint import Checkpoint, load_checkpoint
 from plantset.runtime.local import DeviceName, find_device
@@ -99,7 +99,7 @@ def read_card(checkpoint: Checkpoint) -> ModelCard:
         classes=tuple(map(class_info_from_json, meta["classes"])),
         language=meta["language"],
         vocabulary=Vocabulary.from_json(meta["vocabulary"]) if meta["vocabulary"] is not None else None,
-        calibration=Calibration(**meta["calibration"]),
+        calibration=calibration_from_json(meta["calibration"]),
         training=meta["training"],
         data=meta["data"],
     )
@@ -234,10 +234,19 @@ class LoadedModel:
             tokens_BKC: of `encode_photos`; None asks the notes alone.
             notes: None asks the photos alone. They are used as given: mask names first (`knowledge.notes`).
         """
+        return self._answer(tokens_BKC, notes).logits_BC.float().cpu()
+
+    @torch.inference_mode()
+    def answer_photos(self, tokens_BKC: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (logits, what the classifier reads of the photo alone), float32 on the CPU, from one pass."""
+        output = self._answer(tokens_BKC, None)
+        return output.logits_BC.float().cpu(), output.features_BF.float().cpu()
+
+    def _answer(self, tokens_BKC: Tensor | None, notes: Sequence[str | None] | None) -> ModelOutput:
         states = self._note_states(notes) if notes is not None and any(notes) else None
         batch_size = len(notes) if notes is not None else 0
         output: ModelOutput = self.model(self._seen(tokens_BKC), states, batch_size=batch_size)
-        return output.logits_BC.float().cpu()
+        return output
 
     def predict_batch(self, pixels_BHWC: Tensor | None, notes: Sequence[str | None] | None = None) -> Tensor:
         """Return logits (B, C) of uint8 photos with their notes; see `predict_tokens`."""
@@ -261,13 +270,13 @@ class LoadedModel:
         return self.caption_tokens(self.encode_photos(pixels_BHWC), language)
 
     @torch.inference_mode()
-    def caption_nll_batch(self, pixels_BHWC: Tensor, texts: Sequence[str], language: str) -> tuple[float, int]:
-        """Return (sum of negative log-likelihoods in nats, tokens) of these texts given the photos."""
+    def caption_nll_tokens(self, tokens_BKC: Tensor, texts: Sequence[str], language: str) -> tuple[float, int]:
+        """Return (sum of negative log-likelihoods in nats, tokens) of these texts given the photos' tokens."""
         vocabulary = self._vocabulary(language)
         assert self.model.captioner is not None
         length = self.model.config.caption_length
         rows = torch.from_numpy(np.stack([vocabulary.encode(text, language=language, length=length) for text in texts]))
-        image_BND = self.model(self._seen(self.encode_photos(pixels_BHWC)), None).image_BND
+        image_BND = self.model(self._seen(tokens_BKC), None).image_BND
         total, words = self.model.captioner.loss(rows.to(self.device), image_BND)
         return float(total), int(words)
 

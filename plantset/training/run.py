@@ -27,10 +27,10 @@ from plantset.core.log import say
 from plantset.core.options import command_line, to_json_values, write_resolved
 from plantset.data.module import photo_batches
 from plantset.data.sampler import EpochSampler
-from plantset.evaluation.calibration import confidence_threshold, conformal_quantile, fit_temperature
+from plantset.evaluation import calibration
 from plantset.evaluation.classification import score_macro_f1
 from plantset.models.build import count_parameters
-from plantset.models.decision import Calibration, probabilities
+from plantset.models.decision import Calibration
 from plantset.models.load import LoadedModel, ModelCard, load_model, to_checkpoint
 from plantset.models.multimodal import MultimodalModel
 from plantset.runtime.checkpoint import load_checkpoint, save_checkpoint
@@ -57,13 +57,12 @@ from plantset.training.task import (
     labels_of,
     note_encoder,
     prepare_task,
+    val_answers,
     val_logits,
     vision_learning_rate_ratio,
 )
 
 _WARMUP_RATIO = 0.05
-_TARGET_ERROR = 0.05  # among the photos that get an answer; the rest is "unsure"
-_COVERAGE = 0.9
 
 
 @dataclass(frozen=True)
@@ -384,17 +383,14 @@ def _finish(
 
 
 def _calibrate(task: Task, feeds: PhotoFeeds, strategy: Strategy) -> Calibration:
-    """Fit temperature, threshold and conformal quantile on the half of val that chose nothing."""
-    positions = np.array(task.calibration)
-    labels = labels_of(task, task.val_records)[positions]
-    logits = val_logits(task.model, feeds.val(), strategy)[positions]
-    temperature = fit_temperature(logits, labels)
-    probs = probabilities(logits, temperature)
-    return Calibration(
-        temperature=temperature,
-        confidence_threshold=confidence_threshold(probs, labels, _TARGET_ERROR),
-        conformal_quantile=conformal_quantile(probs, labels, _COVERAGE),
-        num_photos=len(labels),
+    """Fit temperature, thresholds and sets on the half of val that chose nothing; see `evaluation.calibration.fit`."""
+    logits, features = val_answers(task.model, feeds.val(), strategy)
+    return calibration.fit(
+        logits,
+        features,
+        labels_of(task, task.val_records),
+        selection=np.array(task.selection),
+        calibration=np.array(task.calibration),
     )
 
 

@@ -351,6 +351,13 @@ def labels_of(task: Task, records: Sequence[Record]) -> NDArray[np.int64]:
 
 def val_logits(model: MultimodalModel, loader: BatchLoader, strategy: Strategy) -> NDArray[np.float32]:
     """Return the logits (N, C) of the val photos in order, from the photos alone: of all ranks, on each."""
+    return val_answers(model, loader, strategy)[0]
+
+
+def val_answers(
+    model: MultimodalModel, loader: BatchLoader, strategy: Strategy
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return logits (N, C) and classifier features (N, F) of the val photos in order; see `val_logits`."""
     model.eval()
     rows: list[Tensor] = []
     indices: list[Tensor] = []
@@ -358,7 +365,10 @@ def val_logits(model: MultimodalModel, loader: BatchLoader, strategy: Strategy) 
         for batch in strategy.wrap_loader(loader):
             is_photo_B = batch.weights_B > 0  # each photo once: the repeats that fill the last batch stay out
             image = model.encode_photos(batch.pixels_BHWC, batch.features_B)
-            rows.append(model(image, None).logits_BC[is_photo_B].float())
+            output = model(image, None)
+            rows.append(torch.cat([output.logits_BC, output.features_BF], dim=1)[is_photo_B].float())
+            num_classes = output.logits_BC.shape[1]
             indices.append(batch.indices_B[is_photo_B.to(batch.indices_B.device)])
-    logits, order = strategy.gather_rows(torch.cat(rows)).cpu(), strategy.gather_rows(torch.cat(indices)).cpu()
-    return logits[torch.argsort(order)].numpy()
+    answers, order = strategy.gather_rows(torch.cat(rows)).cpu(), strategy.gather_rows(torch.cat(indices)).cpu()
+    in_order = answers[torch.argsort(order)].numpy()
+    return in_order[:, :num_classes], in_order[:, num_classes:]

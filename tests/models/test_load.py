@@ -140,7 +140,7 @@ def test_caption_likelihood_counts_text_and_end_of_every_photo(path: Path, photo
     assert vocabulary is not None
     tokens_of_one = int((vocabulary.encode(text, language="fr", length=16) > 0).sum()) - 2  # without the prompt
 
-    nats, tokens = loaded.caption_nll_batch(torch.from_numpy(photos), [text, text], "fr")
+    nats, tokens = loaded.caption_nll_tokens(loaded.encode_photos(torch.from_numpy(photos)), [text, text], "fr")
 
     assert tokens == 2 * tokens_of_one
     assert nats > 0
