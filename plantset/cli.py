@@ -74,6 +74,13 @@ VERBS: dict[str, Verb] = {
         "train the model",
         "entraîner le modèle",
     ),
+    "models": Verb(
+        "plantset.models.config:ModelsConfig",
+        "plantset.models.listing:models",
+        "list presets and backbones, and what they weigh and cost",
+        "lister préréglages et réseaux, ce qu'ils pèsent et coûtent",
+        positional="search",
+    ),
     "evaluate": Verb(
         "plantset.evaluation.config:EvaluateConfig",
         "plantset.evaluation.run:evaluate",
@@ -117,7 +124,7 @@ WANTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("See it work", "Voir comment ça marche", ("demo", "demo-data")),
     ("Do it all at once", "Tout faire d'un coup", ("run",)),
     ("Prepare the data", "Préparer les données", ("clean", "map", "catalogue")),
-    ("Train", "Entraîner", ("train", "scale-tpu")),
+    ("Train", "Entraîner", ("models", "train", "scale-tpu")),
     ("Judge and use", "Juger et utiliser", ("evaluate", "compare", "infer")),
 )
 

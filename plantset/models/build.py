@@ -13,6 +13,7 @@ from plantset.core.language import tr
 from plantset.core.vocabulary import Vocabulary
 from plantset.encoders.registry import build_text_encoder, build_vision_encoder
 from plantset.encoders.text import TextEncoder
+from plantset.encoders.vision import VisionEncoder
 from plantset.models.checks import check_model_config, check_parts, out_of_range
 from plantset.models.config import (
     NO_TEXT_MODEL,
@@ -124,9 +125,38 @@ def create_multimodal_model(
         weights_path=Path(vision_weights) if vision_weights is not None else None,
         image_size_px=image_size,
     )
+    text = None if text_model == NO_TEXT_MODEL else build_text_encoder(text_model, pretrained=pretrained)
+    model = assemble(
+        config,
+        vision,
+        text,
+        vocabulary_size=vocabulary_size,
+        freeze_vision=freeze_vision,
+        freeze_stages=freeze_stages,
+        freeze_text=freeze_text,
+    )
+    if gradient_checkpointing:
+        model.set_gradient_checkpointing(True)
+    return model
+
+
+def assemble(
+    config: ModelConfig,
+    vision: VisionEncoder,
+    text: TextEncoder | None,
+    *,
+    vocabulary_size: int,
+    freeze_vision: bool = False,
+    freeze_stages: int = 0,
+    freeze_text: bool = True,
+) -> MultimodalModel:
+    """Put a model together around two towers.
+
+    Raises:
+        ConfigError: a note longer than the text tower reads, or stages that the vision tower does not have.
+    """
     if freeze_vision:
         vision.freeze()
-    text = None if text_model == NO_TEXT_MODEL else build_text_encoder(text_model, pretrained=pretrained)
     if text is not None:
         _check_note_length(text, config.note_length)
         if freeze_text:
@@ -139,8 +169,6 @@ def create_multimodal_model(
         frozen_stages=0 if freeze_vision else freeze_stages,
     )
     model.text = text
-    if gradient_checkpointing:
-        model.set_gradient_checkpointing(True)
     return model
 
 

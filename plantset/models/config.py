@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from plantset.core.options import option
+
 NO_TEXT_MODEL = "none"
 PACKAGED_VISION = "timm-packaged:tf_efficientnet_lite0"
 PACKAGED_TEXT = "packaged:multilingual-e5-small"
 
+PresetName = Literal["cross-attention", "qwen-vl", "vadapter", "flava", "florence-2"]
 ConnectorName = Literal["linear", "mlp", "resampler", "vadapter"]
 FusionName = Literal["cross-attention", "flava", "none"]
 ClassifierName = Literal["linear", "cosine", "names"]
@@ -88,3 +91,57 @@ def model_config_from_json(values: Mapping[str, Any]) -> ModelConfig:
     crops: Sequence[int] = values.get("class_crops", ())
     names: Sequence[Sequence[int]] = values.get("class_name_ids", ())
     return ModelConfig(**{**values, "class_crops": tuple(crops), "class_name_ids": tuple(map(tuple, names))})
+
+
+@dataclass(frozen=True)
+class ModelsConfig:
+    """Show the presets and backbones there are, and what a model of them weighs and costs, without building it."""
+
+    search: str | None = option(
+        None,
+        en="list the vision backbones whose name contains this word, with their sizes",
+        fr="lister les réseaux de vision dont le nom contient ce mot, avec leurs tailles",
+    )
+    preset: PresetName | None = option(
+        None,
+        en="show this preset part by part (default: all, a line each)",
+        fr="montrer ce préréglage partie par partie (défaut : tous, une ligne chacun)",
+    )
+    vision_backbone: str = option(
+        PACKAGED_VISION, en="the vision backbone to measure with", fr="le réseau de vision avec lequel mesurer"
+    )
+    text_model: str = option(
+        PACKAGED_TEXT,
+        en="the text model to measure with, or none",
+        fr="le modèle de texte avec lequel mesurer, ou none",
+    )
+    num_classes: int = option(38, en="classes of the classifier", fr="classes du classifieur")
+    image_size: int | None = option(
+        None,
+        en="side of the square input in pixels; by default what the weights were trained with",
+        fr="côté de l'entrée carrée en pixels ; par défaut celui de l'entraînement des poids",
+    )
+    batch_size: int = option(32, en="photos in a training step", fr="photos par pas d'entraînement")
+    freeze_vision: bool = option(
+        False, en="with the whole vision tower kept as it is", fr="avec toute la tour de vision gardée telle quelle"
+    )
+    freeze_stages: int | None = option(
+        None,
+        en="with the first stages of the vision tower kept as they are (default: as `plantset train`)",
+        fr="avec les premières étapes de la tour de vision gardées telles quelles (défaut : comme `plantset train`)",
+    )
+    freeze_text: bool = option(
+        True, en="with the text tower kept as it is", fr="avec la tour de texte gardée telle quelle"
+    )
+    device: Literal["auto", "cpu", "cuda"] = option(
+        "auto", en="the device whose memory to compare with", fr="l'appareil avec la mémoire duquel comparer"
+    )
+
+
+def usual_frozen_stages(vision_backbone: str) -> int:
+    """Return how many stages of a pretrained tower stay as they are unless asked otherwise.
+
+    Of 1,057 real test photos 88.5 % are named right with three stages of the packaged backbone frozen; logistic
+    regression on the frozen tower names 83.8 % (make real).
+    """
+    return 3 if vision_backbone == PACKAGED_VISION else 0

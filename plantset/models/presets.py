@@ -10,12 +10,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from plantset.models.config import ModelConfig
+from plantset.models.config import ModelConfig, PresetName
 
-PresetName = Literal["cross-attention", "qwen-vl", "vadapter", "flava", "florence-2"]
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)
 Part = Literal["vision", "text", "connector", "fusion", "heads", "captioner"]
 PARTS: tuple[Part, ...] = get_args(Part)
+__all__ = [
+    "PARTS",
+    "PRESETS",
+    "ObjectiveWeights",
+    "Part",
+    "Preset",
+    "PresetName",
+    "Stage",
+    "find_preset",
+    "preset_config",
+    "preset_weights",
+]
 _ALL: frozenset[Part] = frozenset(PARTS)
 
 
