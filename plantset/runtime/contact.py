@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,7 +20,7 @@ def contact(rank: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # gloo and NCCL raise it and its subclasses, `torch.distributed.DistError` among them
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = _first_sentence(str(error)) or type(error).__name__
         raise DeviceError(
             tr(
                 f"process {rank} lost the other processes: {reason}",
@@ -30,3 +31,8 @@ def contact(rank: int) -> Iterator[None]:
                 "l'un d'eux s'est arrêté : son propre message est plus haut ; relancez avec --resume auto",
             ),
         ) from error
+
+
+def _first_sentence(message: str) -> str:
+    """Return what torch says first, without the place in its sources."""
+    return re.sub(r"^\[[^\]]*\]\s*", "", message.strip()).splitlines()[0].split(". ")[0] if message.strip() else ""

@@ -84,6 +84,18 @@ def test_a_part_that_no_photo_reaches_does_not_decay(ranks: list[dict[str, Any]]
     assert torch.equal(ranks[0]["adamw"][0]["unused.weight"], untouched)
 
 
+def test_an_infinite_fp16_gradient_on_one_rank_skips_the_step_on_both(ranks: list[dict[str, Any]]) -> None:
+    seen = [rank["overflow"] for rank in ranks]
+
+    assert not any(bool(rank["moved"].any()) for rank in seen)
+    assert [float(rank["scale"]) for rank in seen] == [2.0**15] * 2
+
+
+def test_the_sum_of_fp16_gradients_is_clipped_after_it_is_unscaled(ranks: list[dict[str, Any]]) -> None:
+    for rank in ranks:
+        torch.testing.assert_close(rank["overflow"]["update"], torch.full((1, 3), 0.5 / 3**0.5), rtol=1e-3, atol=1e-3)
+
+
 def test_sums_are_over_both_ranks(ranks: list[dict[str, Any]]) -> None:
     assert [rank["exchange"]["sums"] for rank in ranks] == [{"a": 3.0, "b": 20.0}] * 2
 

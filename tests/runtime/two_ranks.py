@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from plantset.cli import EXIT_MISTAKE
 from plantset.core.errors import PlantsetError
+from plantset.runtime.distributed import DistributedStrategy
 from plantset.runtime.launch import launch
 from plantset.runtime.strategy import Strategy
 
@@ -105,12 +107,28 @@ def random_numbers(strategy: Strategy) -> dict[str, Any]:
     return {"state": state, "drawn": drawn, "again": again, "from_one": torch.rand(4)}
 
 
+def overflow(strategy: Strategy, waiting: object) -> dict[str, Any]:
+    """Take one fp16 step in which rank 1 alone has an infinite gradient, and one in which nobody has."""
+    half = DistributedStrategy(strategy.device, "fp16", waiting)  # type: ignore[arg-type]
+    model = nn.Linear(3, 1, bias=False)
+    half.prepare(model)
+    before = model.weight.detach().clone()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    half.backward(model(torch.ones(1, 3)).sum() * (float("inf") if half.rank == 1 else 1.0))
+    half.step(optimizer, model.parameters(), 0.5)
+    skipped, scale = model.weight.detach().clone(), half.state()["loss_scale"].clone()
+    half.backward(model(torch.ones(1, 3)).sum() * 1000)
+    half.step(optimizer, model.parameters(), 0.5)
+    return {"moved": skipped - before, "scale": scale, "update": skipped - model.weight.detach()}
+
+
 def whole(strategy: Strategy, folder: Path) -> None:
     """Train in three ways and try every exchange."""
     results: dict[str, Any] = {name: train(strategy, name) for name in LEARNING_RATE}
     results["accumulated"] = train(strategy, "sgd", micro_batches=2, trains_norm=False)
     results["exchange"] = exchange(strategy, folder)
     results["random"] = random_numbers(strategy)
+    results["overflow"] = overflow(strategy, dist.new_group(backend="gloo"))
     torch.save(results, folder / f"rank{strategy.rank}.pt")
 
 
