@@ -62,17 +62,23 @@ class Vocabulary:
     @cached_property
     def languages(self) -> tuple[str, ...]:
         """The languages that have a prompt token, sorted."""
-        special = [token["content"].strip("<>") for token in json.loads(self.to_json())["added_tokens"]]
-        return tuple(sorted(tag for tag in special if tag not in ("pad", "end", *TASKS)))
+        return tuple(sorted(tag for tag in self._prompt_words if tag not in TASKS))
+
+    @cached_property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that have a prompt token: in a vocabulary of an earlier version, only DESCRIBE."""
+        return tuple(task for task in TASKS if task in self._prompt_words)
 
     def prompt_ids(self, language: str, task: Task = "DESCRIBE") -> list[int]:
         """Return the ids that ask for a text: the task and the language.
 
         Raises:
-            KeyError: the vocabulary has no such language.
+            KeyError: the vocabulary has no such language or task.
         """
         if language not in self.languages:
             raise KeyError(language)
+        if task not in self.tasks:
+            raise KeyError(task)
         vocabulary: dict[str, int] = self._tokenizer.get_vocab()
         return [vocabulary[f"<{word}>"] for word in (task, language)]
 
@@ -83,12 +89,11 @@ class Vocabulary:
 
     def count(self, text: str) -> int:
         """Return the length of the row that holds the whole text: prompt, words and end."""
-        return len(self.prompt_ids(self.languages[0])) + len(self._tokenizer.encode(text).ids) + 1
+        return len(self.prompt_ids(self.languages[0])) + len(self.word_ids(text)) + 1
 
-    def encode(self, text: str, *, language: str, length: int) -> NDArray[np.int64]:
+    def encode(self, text: str, *, language: str, length: int, task: Task = "DESCRIBE") -> NDArray[np.int64]:
         """Return (length,) ids: prompt, text, end, padding; a longer text is cut, and then has no end."""
-        words: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
-        ids = [*self.prompt_ids(language), *words, END_ID][:length]
+        ids = [*self.prompt_ids(language, task), *self.word_ids(text), END_ID][:length]
         row = np.full(length, PAD_ID, dtype=np.int64)
         row[: len(ids)] = ids
         return row
@@ -102,3 +107,8 @@ class Vocabulary:
             kept.append(int(token))
         text: str = self._tokenizer.decode(kept, skip_special_tokens=True)
         return text.strip()
+
+    @cached_property
+    def _prompt_words(self) -> frozenset[str]:
+        special = {token["content"].strip("<>") for token in json.loads(self.to_json())["added_tokens"]}
+        return frozenset(special - {"pad", "end"})

@@ -6,19 +6,28 @@ sentences, names masked, given half the time, and now and then about another pla
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plantset.core.language import Language
 from plantset.core.records import Record
-from plantset.core.vocabulary import Vocabulary
+from plantset.core.vocabulary import TASKS, Task, Vocabulary
 from plantset.data.sampler import Key
+from plantset.knowledge.catalogue import load_catalogue
 from plantset.knowledge.notes import grower_notes
+from plantset.knowledge.render import catalogue_sheet, headline
 
 _NOTES_PER_CLASS = 12
 _NOTE_STREAM, _CAPTION_STREAM = 1, 2
+# Descriptions are the longest texts, and the only ones that may be of one photo: most of the learning is theirs.
+_TASK_SHARES: Mapping[Task, float] = {"DESCRIBE": 0.7, "CLASSIFY": 0.1, "SYMPTOMS": 0.1, "TREATMENT": 0.1}
+
+CaptionRow = NDArray[np.int64]
+CaptionRows = Mapping[Task, Sequence[CaptionRow]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,7 @@ class Examples:
         class_names: class ids in index order.
         vocabulary: makes caption rows; None when there is no captioner.
         caption_length: tokens in a caption row.
+        tasks: what the captioner may be asked.
         notes: None for a split that is asked without notes.
     """
 
@@ -49,6 +59,7 @@ class Examples:
         caption_length: int,
         notes: NotePolicy | None,
         seed: int,
+        tasks: Sequence[Task] = TASKS,
     ) -> None:
         class_index = {name: index for index, name in enumerate(class_names)}
         self.labels_N = np.array([class_index[record.class_id] for record in records], dtype=np.int64)
@@ -56,8 +67,9 @@ class Examples:
         self._seed = seed
         self._notes = note_pools(records, class_names, seed=seed) if notes else []
         self._noted_classes = [index for index, pool in enumerate(self._notes) if pool]
-        rows: dict[tuple[str, str], NDArray[np.int64]] = {}  # photos of a class share their text: one row each
-        self._captions = [_caption_rows(record, vocabulary, caption_length, rows) for record in records]
+        self._padding: CaptionRow = np.zeros(caption_length, dtype=np.int64)
+        writer = _RowWriter(vocabulary, caption_length, tasks)
+        self._captions: list[CaptionRows] = [writer.rows(record) for record in records]
 
     def note(self, key: Key) -> tuple[str | None, int]:
         """Return (note, class that it is about) for this photo in this epoch; (None, -1) without a note."""
@@ -72,11 +84,19 @@ class Examples:
         pool = self._notes[label]
         return (pool[int(rng.integers(len(pool)))], label) if pool else (None, -1)
 
-    def caption(self, key: Key) -> NDArray[np.int64]:
-        """Return one of the photo's caption rows (T,), drawn among its languages; all padding where it has none."""
+    def caption(self, key: Key) -> CaptionRow:
+        """Return one of the photo's caption rows (T,), its task and then its language drawn; padding where it has none.
+
+        Seven in ten are descriptions, one in ten each the name, the symptoms and the treatment, where there are such.
+        """
         rows = self._captions[key.index]
+        if not rows:
+            return self._padding
         rng = np.random.default_rng([self._seed, _CAPTION_STREAM, key.epoch, key.index])
-        return rows[int(rng.integers(len(rows)))]
+        tasks = [task for task in TASKS if task in rows]
+        shares = np.array([_TASK_SHARES[task] for task in tasks])
+        chosen = rows[tasks[int(np.searchsorted(shares.cumsum(), rng.random() * shares.sum(), side="right"))]]
+        return chosen[int(rng.integers(len(chosen)))]
 
     @property
     def all_notes(self) -> list[str]:
@@ -108,14 +128,53 @@ def caption_targets(record: Record) -> dict[str, str]:
     return targets
 
 
-def _caption_rows(
-    record: Record, vocabulary: Vocabulary | None, length: int, known: dict[tuple[str, str], NDArray[np.int64]]
-) -> list[NDArray[np.int64]]:
-    found: list[NDArray[np.int64]] = []
-    for language, text in sorted(caption_targets(record).items()):
-        if vocabulary is None or language not in vocabulary.languages:
-            continue
-        if (language, text) not in known:
-            known[language, text] = vocabulary.encode(text, language=language, length=length)
-        found.append(known[language, text])
-    return found or [known.setdefault(("", ""), np.zeros(length, dtype=np.int64))]
+def task_texts(record: Record) -> dict[tuple[Task, str], str]:
+    """Return (task, language) -> what the captioner should answer: descriptions, symptoms, treatment, disease and crop.
+
+    The name is the catalogue's, in both languages; of a class that the catalogue lacks, the user's own name for it.
+    """
+    texts: dict[tuple[Task, str], str] = {("DESCRIBE", tag): text for tag, text in caption_targets(record).items()}
+    for tag, said in record.texts.items():
+        texts["SYMPTOMS", tag] = " ".join(said.symptoms)
+        texts["TREATMENT", tag] = " ".join(said.management)
+    texts |= {("CLASSIFY", tag): name for tag, name in _disease_names(record).items()}
+    return {asked: text for asked, text in texts.items() if text}
+
+
+def _disease_names(record: Record) -> Mapping[str, str]:
+    known = _catalogue_names(record.disease_id) if record.disease_id else {}
+    return known or ({record.language: record.disease} if record.disease else {})
+
+
+@cache
+def _catalogue_names(disease_id: str) -> Mapping[str, str]:
+    catalogue = load_catalogue()
+    disease = catalogue.get(disease_id)
+    if disease is None:
+        return {}
+    languages: tuple[Language, ...] = ("en", "fr")
+    return {tag: headline(catalogue_sheet(disease, catalogue, tag), tag) for tag in languages}
+
+
+class _RowWriter:
+    """Records to caption rows; photos of a class share their texts, so that each text is one row."""
+
+    def __init__(self, vocabulary: Vocabulary | None, length: int, tasks: Sequence[Task]) -> None:
+        self._vocabulary = vocabulary
+        self._length = length
+        self._tasks = tasks
+        self._known: dict[tuple[Task, str, str], CaptionRow] = {}
+
+    def rows(self, record: Record) -> CaptionRows:
+        """Return the rows of each task, by language; no entry for a task without a text."""
+        vocabulary = self._vocabulary
+        if vocabulary is None:
+            return {}
+        found: dict[Task, list[CaptionRow]] = {}
+        for (task, language), text in sorted(task_texts(record).items()):
+            if task in self._tasks and task in vocabulary.tasks and language in vocabulary.languages:
+                key = (task, language, text)
+                if key not in self._known:
+                    self._known[key] = vocabulary.encode(text, language=language, length=self._length, task=task)
+                found.setdefault(task, []).append(self._known[key])
+        return found

@@ -20,7 +20,7 @@ from plantset.core.preprocess import PreprocessConfig
 from plantset.core.records import Record, Split, class_names, find_images_dir, read_meta, read_records
 from plantset.core.vocabulary import Vocabulary
 from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader, photo_paths
-from plantset.data.examples import Examples, NotePolicy, caption_targets
+from plantset.data.examples import Examples, NotePolicy, caption_targets, task_texts
 from plantset.data.sampler import EpochSampler
 
 IMAGENET_PREPROCESS = PreprocessConfig(
@@ -259,18 +259,19 @@ def photo_batches(
 
 def train_vocabulary(records: Sequence[Record]) -> Vocabulary | None:
     """Learn the captioner's vocabulary from the training targets; None when no training photo has a text."""
-    targets = [caption_targets(record) for record in records if record.split == "train"]
-    languages = sorted({language for target in targets for language in target})
+    train = [record for record in records if record.split == "train"]
+    languages = sorted({language for record in train for language in caption_targets(record)})
     if not languages:
         return None
-    return Vocabulary.train((text for target in targets for text in target.values()), languages=languages)
+    texts = {text for record in train for text in task_texts(record).values()}
+    return Vocabulary.train(texts, languages=languages)
 
 
 def needed_text_length(records: Sequence[Record], vocabulary: Vocabulary | None, *, limit: int) -> int:
     """Return the length of the longest caption row, at most `limit`: padding that no text reaches only costs time."""
     if vocabulary is None:
         return limit
-    texts = {text for record in records for text in caption_targets(record).values()}
+    texts = {text for record in records for text in task_texts(record).values()}
     return min(limit, max(map(vocabulary.count, texts), default=limit))
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plantset.core.vocabulary import END_ID, PAD_ID, Vocabulary
+from plantset.core.vocabulary import END_ID, PAD_ID, TASKS, Vocabulary
 
 TEXTS = ("Des taches brunes sur la feuille.", "Brown spots on the leaf.", "« Rouille » orangée…")
 VOCABULARY = Vocabulary.train(TEXTS, languages=["fr", "en"], size=400)
@@ -73,3 +73,20 @@ def test_a_vocabulary_is_no_larger_than_asked() -> None:
 def test_an_unknown_language_has_no_prompt() -> None:
     with pytest.raises(KeyError):
         VOCABULARY.prompt_ids("de")
+
+
+def test_a_row_begins_with_the_task_that_is_asked() -> None:
+    rows = {
+        task: VOCABULARY.encode("taches", language="fr", length=20, task=task).tolist() for task in VOCABULARY.tasks
+    }
+
+    assert len({row[0] for row in rows.values()}) == len(TASKS) == 4
+    assert len({tuple(row[1:]) for row in rows.values()}) == 1
+
+
+def test_a_vocabulary_from_before_the_tasks_knows_one() -> None:
+    old = Vocabulary.from_json(VOCABULARY.to_json().replace("<TREATMENT>", "<else>").replace("<SYMPTOMS>", "<other>"))
+
+    assert old.tasks == ("DESCRIBE", "CLASSIFY")
+    with pytest.raises(KeyError):
+        old.prompt_ids("fr", "TREATMENT")

@@ -7,13 +7,13 @@ import dataclasses
 import pytest
 
 from plantset.core.records import Record
-from plantset.core.vocabulary import PAD_ID, Vocabulary
-from plantset.data.examples import Examples, NotePolicy, caption_targets
+from plantset.core.vocabulary import PAD_ID, TASKS, Task, Vocabulary
+from plantset.data.examples import Examples, NotePolicy, caption_targets, task_texts
 from plantset.data.sampler import Key
 from tests.fake_leaves import CLASS_IDS, TEXTS, leaf_record
 
 RECORDS = tuple(leaf_record(f"{class_id}_{n}.jpg", class_id, "train") for class_id in CLASS_IDS for n in range(3))
-LENGTH = 40
+LENGTH = 100
 EPOCHS = 60
 POLICY = NotePolicy()
 
@@ -110,19 +110,57 @@ def test_the_same_photo_gets_the_same_note_in_the_same_epoch_and_others_later(vo
     assert len({first.note(Key(epoch, 0)) for epoch in range(EPOCHS)}) > 3
 
 
-def test_a_caption_is_the_photos_text_in_one_of_its_languages(vocabulary: Vocabulary) -> None:
-    examples = _examples(vocabulary)
+def _asked(vocabulary: Vocabulary, epochs: int = EPOCHS) -> list[tuple[Task, str, str]]:
+    """Return (task, language, text) of the first photo's caption in many epochs."""
+    prompts = {
+        tuple(vocabulary.prompt_ids(language, task)): (task, language) for task in TASKS for language in ("en", "fr")
+    }
+    rows = [_examples(vocabulary).caption(Key(epoch, 0)).tolist() for epoch in range(epochs)]
+    return [(*prompts[tuple(row[:2])], vocabulary.decode(row)) for row in rows]
 
-    written = {vocabulary.decode(examples.caption(Key(epoch, 0))) for epoch in range(EPOCHS)}
 
-    assert written == {TEXTS[CLASS_IDS[0]]["fr"].description, TEXTS[CLASS_IDS[0]]["en"].description}
+def test_a_caption_answers_what_its_prompt_asks(vocabulary: Vocabulary) -> None:
+    said = {language: TEXTS[CLASS_IDS[0]][language] for language in ("fr", "en")}
+
+    asked = set(_asked(vocabulary))
+
+    expected = {("DESCRIBE", language, text.description) for language, text in said.items()}
+    expected |= {("SYMPTOMS", language, " ".join(text.symptoms)) for language, text in said.items() if text.symptoms}
+    expected |= {
+        ("TREATMENT", language, " ".join(text.management)) for language, text in said.items() if text.management
+    }
+    assert {triple for triple in asked if triple[0] != "CLASSIFY"} == expected
 
 
-def test_a_caption_starts_with_task_and_language(vocabulary: Vocabulary) -> None:
-    row = _examples(vocabulary).caption(Key(0, 0)).tolist()
+def test_the_answer_to_classify_is_disease_and_crop_in_the_language_of_the_prompt(vocabulary: Vocabulary) -> None:
+    record = dataclasses.replace(RECORDS[0], disease_id="tomato--late-blight")
 
-    assert row[:2] in (vocabulary.prompt_ids("fr"), vocabulary.prompt_ids("en"))
-    assert len(row) == LENGTH
+    texts = task_texts(record)
+
+    assert texts["CLASSIFY", "en"] == "late blight of tomato"
+    assert texts["CLASSIFY", "fr"] == "mildiou de la tomate"
+
+
+def test_a_class_that_the_catalogue_lacks_has_the_users_name_in_the_users_language() -> None:
+    record = Record("a.jpg", "x", "train", disease="tache noire", class_id="user--x", language="fr")
+
+    assert task_texts(record) == {("CLASSIFY", "fr"): "tache noire"}
+
+
+def test_seven_in_ten_captions_are_descriptions(vocabulary: Vocabulary) -> None:
+    tasks = [task for task, _, _ in _asked(vocabulary, 600)]
+
+    assert 0.63 < tasks.count("DESCRIBE") / len(tasks) < 0.77
+
+
+def test_a_task_that_is_not_asked_is_never_drawn(vocabulary: Vocabulary) -> None:
+    examples = Examples(
+        RECORDS, CLASS_IDS, vocabulary=vocabulary, caption_length=LENGTH, notes=None, seed=0, tasks=("SYMPTOMS",)
+    )
+
+    firsts = {int(examples.caption(Key(epoch, 0))[0]) for epoch in range(EPOCHS)}
+
+    assert firsts == {vocabulary.prompt_ids("fr", "SYMPTOMS")[0]}
 
 
 def test_a_photo_without_a_text_has_a_caption_of_padding(vocabulary: Vocabulary) -> None:
