@@ -41,5 +41,10 @@ class InferConfig:
         en="also write the answers: .json (a list) or .jsonl (one a line)",
         fr="écrire aussi les réponses : .json (une liste) ou .jsonl (une par ligne)",
     )
+    tta: bool = option(
+        False,
+        en="look at each photo four times, flipped, and answer from the mean: slower, a little steadier",
+        fr="regarder chaque photo quatre fois, retournée, et répondre d'après la moyenne : plus lent, plus stable",
+    )
     batch_size: int = option(16, en="photos asked at once", fr="photos interrogées à la fois")
     device: Literal["auto", "cpu", "cuda"] = option("auto", en="where the model runs", fr="où tourne le modèle")

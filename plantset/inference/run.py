@@ -17,10 +17,11 @@ from plantset.core.log import progress
 from plantset.core.photo import PhotoError
 from plantset.data.geometry import Pixels
 from plantset.inference.config import InferConfig
-from plantset.inference.predictor import Prediction, Predictor, load_predictor
+from plantset.inference.predictor import Candidate, Prediction, Predictor, load_predictor
 
 _PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic"}
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2  # 2: prediction_set holds candidates, decision may be unknown, familiarity is new
+_SHOWN_BEYOND = 5
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,7 @@ def _answer(predictor: Predictor, paths: Sequence[Path], config: InferConfig) ->
             language=config.language,
             top_k=config.top_k,
             describe=config.generate_description,
+            tta=config.tta,
         )
         predictions = dict(zip(views, answered, strict=True))
     return [Answer(path, predictions.get(path), errors.get(path)) for path in paths]
@@ -158,20 +160,18 @@ def _lines(answer: Answer) -> list[str]:
     if answer.prediction is None:
         return [f"{answer.path}", "  " + tr("error: ", "erreur : ") + str(answer.error)]
     prediction = answer.prediction
-    first = prediction.candidates[0]
-    verdict = _title(first.disease, first.crop, first.label)
-    if prediction.decision == "unsure":
-        verdict = tr(f"not sure; perhaps {verdict}", f"pas sûr ; peut-être {verdict}")
-    lines = [tr(f"{answer.path}: {verdict}", f"{answer.path} : {verdict}")]
+    lines = [tr(f"{answer.path}: ", f"{answer.path} : ") + _verdict(prediction)]
+    in_set = {candidate.class_id for candidate in prediction.prediction_set}
     for candidate in prediction.candidates:
-        lines.append(
-            f"  {100 * candidate.probability:5.1f} %  {_title(candidate.disease, candidate.crop, candidate.label)}"
-        )
+        mark = "*" if candidate.class_id in in_set and prediction.decision != "unknown" else " "
+        lines.append(f" {mark}{100 * candidate.probability:5.1f} %  {_title(candidate)}  [{candidate.class_id}]")
+    if prediction.decision != "unknown":
+        lines.append(_set_line(prediction))
     if prediction.note is not None:
         lines += _note_lines(prediction)
     if prediction.description is not None:
         lines += [tr("  generated description:", "  description générée :"), f"    {prediction.description}"]
-    if prediction.card is not None:
+    if prediction.card is not None and prediction.decision != "unknown":
         lines += _card_lines(prediction)
     return lines
 
@@ -216,10 +216,34 @@ def _card_lines(prediction: Prediction) -> list[str]:
     return lines
 
 
-def _title(disease: str | None, crop: str | None, label: str) -> str:
-    if disease is None:
-        return label
-    return f"{disease} ({crop})" if crop else disease
+def _verdict(prediction: Prediction) -> str:
+    first = _title(prediction.candidates[0])
+    if prediction.decision == "unknown":
+        return tr(
+            f"unknown: none of the classes it learned (the nearest: {first})",
+            f"inconnu : aucune des classes apprises (la plus proche : {first})",
+        )
+    if prediction.decision == "unsure":
+        return tr(f"not sure; perhaps {first}", f"pas sûr ; peut-être {first}")
+    return first
+
+
+def _set_line(prediction: Prediction) -> str:
+    """Return how many classes the starred set has, the ones beyond the shown candidates named too."""
+    size = len(prediction.prediction_set)
+    shown = {candidate.class_id for candidate in prediction.candidates}
+    more = [_title(candidate) for candidate in prediction.prediction_set if candidate.class_id not in shown]
+    beyond = f" (+ {', '.join(more[:_SHOWN_BEYOND])}{', …' if len(more) > _SHOWN_BEYOND else ''})" if more else ""
+    return tr(
+        f"  * holds the right class 9 times in 10: {size} {'class' if size == 1 else 'classes'}{beyond}",
+        f"  * contient la bonne classe 9 fois sur 10 : {size} {'classe' if size == 1 else 'classes'}{beyond}",
+    )
+
+
+def _title(candidate: Candidate) -> str:
+    if candidate.disease is None:
+        return candidate.label
+    return f"{candidate.disease} ({candidate.crop})" if candidate.crop else candidate.disease
 
 
 def _check(config: InferConfig) -> None:

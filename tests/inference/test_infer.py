@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pytest
 
 from plantset.cli import main
 from plantset.core.errors import ConfigError, DataError
+from plantset.core.language import set_message_language
 from plantset.core.photo import PhotoError
 from plantset.inference.config import InferConfig
 from plantset.inference.run import find_photos, infer
+from plantset.models.decision import make_unknown_rule
+from plantset.runtime.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tests.fake_leaves import CLASS_IDS
 
 
@@ -98,7 +104,7 @@ def _exit_code(arguments: list[str]) -> int:
 
 
 _KEYS = {
-    "image", "decision", "candidates", "prediction_set", "description", "card", "note", "schema_version",
+    "image", "decision", "candidates", "prediction_set", "familiarity", "description", "card", "note", "schema_version",
     "plantset_version",
 }  # fmt: skip
 
@@ -128,7 +134,7 @@ def test_the_json_has_the_documented_keys(checkpoint: Path, photo: Path, tmp_pat
     assert set(row["note"]) == {"given", "used", "names_masked", "first_without", "changed_answer"}
     assert set(row["description"]) == {"text", "language", "generated"}
     assert row["description"]["generated"] is True
-    assert row["schema_version"] == 1
+    assert row["schema_version"] == 2
 
 
 def test_json_lines_have_a_row_a_photo_and_an_error_row_for_the_torn_one(
@@ -200,3 +206,40 @@ def test_nothing_to_look_at_is_said_with_the_path(tmp_path: Path, name: str) -> 
 
     with pytest.raises(DataError, match=name):
         find_photos(tmp_path / name)
+
+
+@pytest.fixture
+def doubtful(checkpoint: Path, tmp_path: Path) -> Path:
+    """The model that always answers, but to which every photo looks strange."""
+    stored = load_checkpoint(checkpoint)
+    width = stored.tensors["model.classifier.linear.weight"].shape[1]
+    rule = make_unknown_rule(
+        np.ones((4, width)), np.zeros(width), np.ones(width), threshold=1e9, known_error=0.05, num_photos=9
+    )
+    meta = {**stored.meta, "calibration": {**stored.meta["calibration"], "unknown": dataclasses.asdict(rule)}}
+    save_checkpoint(tmp_path / "doubtful.pth", Checkpoint(meta, stored.tensors))
+    return tmp_path / "doubtful.pth"
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "unknown: none of the classes it learned"), ("fr", "inconnu : aucune des classes")]
+)
+def test_an_unknown_photo_is_called_so_in_both_languages(
+    doubtful: Path, photo: Path, language: Literal["en", "fr"], said: str
+) -> None:
+    set_message_language(language)
+
+    summary = infer(InferConfig(doubtful, photo, device="cpu")).summary()
+
+    assert said in summary
+    assert "9 times in 10" not in summary
+    assert "9 fois sur 10" not in summary
+
+
+def test_candidates_are_shown_by_name_with_the_class_id_beside(checkpoint: Path, photo: Path) -> None:
+    set_message_language("fr")
+
+    summary = infer(InferConfig(checkpoint, photo, device="cpu", language="fr")).summary()
+
+    assert "mildiou (tomate)  [tomato--late-blight]" in summary
+    assert "contient la bonne classe 9 fois sur 10" in summary

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from plantset.core.photo import PhotoError, decode_photo
 from plantset.core.records import Texts
 from plantset.data.geometry import fit_photo
 from plantset.inference.predictor import Prediction, Predictor, load_predictor, make_card
+from plantset.models.decision import make_unknown_rule
 from tests.fake_leaves import CLASS_IDS, TEXTS
 
 
@@ -72,7 +75,7 @@ def test_the_prediction_set_is_cut_where_the_weight_passes_the_quantile(predicto
 
     expected = [c.class_id for c, weight in zip(prediction.candidates, above, strict=True) if weight <= 0.6]
 
-    assert list(prediction.prediction_set) == expected
+    assert [c.class_id for c in prediction.prediction_set] == expected
 
 
 def test_a_model_that_is_never_sure_enough_says_so(unsure_checkpoint: Path, photo: Path) -> None:
@@ -185,3 +188,57 @@ def test_an_absent_checkpoint_is_named(tmp_path: Path) -> None:
 
 def test_the_package_offers_the_predictor(checkpoint: Path, photo: Path, predictor: Predictor) -> None:
     assert plantset.load_predictor(checkpoint).predict(photo) == predictor.predict(photo)
+
+
+def with_rule(predictor: Predictor, threshold: float) -> Predictor:
+    """The same model with a rule for unknown photos that refuses below the threshold."""
+    width = predictor.model.answer_photos(torch.zeros(1, 4, predictor.model.model.vision.width))[1].shape[1]
+    rng = np.random.default_rng(0)
+    rule = make_unknown_rule(
+        rng.normal(size=(4, width)),
+        np.zeros(width),
+        np.ones(width),
+        threshold=threshold,
+        known_error=0.05,
+        num_photos=9,
+    )
+    model = copy.copy(predictor.model)
+    model.card = dataclasses.replace(model.card, calibration=dataclasses.replace(model.calibration, unknown=rule))
+    return Predictor(model)
+
+
+def test_a_photo_that_is_far_from_every_class_is_unknown_however_probable_the_first(
+    predictor: Predictor, photo: Path
+) -> None:
+    answer = with_rule(predictor, threshold=1e9).predict(photo)
+
+    assert answer.decision == "unknown"
+    assert answer.familiarity is not None
+
+
+def test_a_photo_that_is_familiar_enough_is_answered_as_before(predictor: Predictor, photo: Path) -> None:
+    answer = with_rule(predictor, threshold=-1e9).predict(photo)
+
+    assert answer.decision == predictor.predict(photo).decision == "answer"
+
+
+def test_flips_of_a_photo_get_one_answer_with_test_time_augmentation(predictor: Predictor, photo: Path) -> None:
+    pixels = decode_photo(photo).pixels
+
+    upright = predictor.predict(pixels, tta=True)
+    mirrored = predictor.predict(np.ascontiguousarray(pixels[:, ::-1]), tta=True)
+
+    _assert_same(upright, mirrored)
+
+
+def test_test_time_augmentation_is_the_mean_of_four_logits(predictor: Predictor, photo: Path) -> None:
+    view = torch.from_numpy(predictor.read(photo))[None]
+    views = [view, view.flip(2), view.flip(1), view.flip(1, 2)]
+    mean = torch.stack([predictor.model.predict_batch(flipped) for flipped in views]).mean(dim=0)
+
+    answer = predictor.predict(photo, tta=True, top_k=4)
+
+    expected = softmax(mean.double().numpy()[0] / 1.5)
+    assert {c.class_id: pytest.approx(c.probability) for c in answer.candidates} == dict(
+        zip(CLASS_IDS, expected, strict=True)
+    )
