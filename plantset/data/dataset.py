@@ -27,15 +27,23 @@ class PhotoReader:
 
     Args:
         augment: a random view seeded by (seed, epoch, index), instead of the one fixed view.
+        photo_seeds: numbers that seed each photo's views in place of its index, which others joining it would change.
     """
 
     def __init__(
-        self, paths: Sequence[Path], preprocess: PreprocessConfig, *, augment: bool = False, seed: int = 0
+        self,
+        paths: Sequence[Path],
+        preprocess: PreprocessConfig,
+        *,
+        augment: bool = False,
+        seed: int = 0,
+        photo_seeds: Sequence[int] | None = None,
     ) -> None:
         self._paths = paths
         self._preprocess = preprocess
         self._augment = augment
         self._seed = seed
+        self._photo_seeds = photo_seeds
 
     def read(self, key: Key) -> Pixels:
         """Return (S, S, 3) uint8.
@@ -46,7 +54,9 @@ class PhotoReader:
         pixels = decode_photo(self._paths[key.index]).pixels
         if not self._augment:
             return fit_photo(pixels, self._preprocess)
-        rng = np.random.default_rng([self._seed, _VIEW_STREAM, key.epoch, key.index])
+        photo = key.index if self._photo_seeds is None else self._photo_seeds[key.index]
+        words = [self._seed, _VIEW_STREAM, key.epoch, photo]
+        rng = np.random.default_rng([*words, key.repeat] if key.repeat else words)
         return augment_photo(pixels, self._preprocess, rng)
 
 

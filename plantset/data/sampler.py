@@ -14,16 +14,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
+
+from plantset.data.sampling import ClassBalance, count_repeats, epoch_order
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One photo's place in training: augmentation is seeded by (seed, epoch, index), never by worker."""
+    """One photo's place in training: augmentation is seeded by (seed, epoch, index, repeat), never by worker.
+
+    Attributes:
+        repeat: how often this epoch has shown the photo before, where rare classes are drawn more often.
+    """
 
     epoch: int
     index: int
     is_padding: bool = False
+    repeat: int = 0
+
+    @property
+    def view(self) -> int:
+        """Number of the random view: repeats of a photo within an epoch are other views of it."""
+        return self.epoch + self.repeat
 
 
 class EpochSampler(Sampler[list[Key]]):
@@ -35,6 +48,7 @@ class EpochSampler(Sampler[list[Key]]):
         num_photos: how many photos there are, at least 1.
         batch_size: photos in a step, over all processes; a multiple of `world_size`.
         shuffle: a permutation drawn from (seed, epoch); otherwise the order of the records.
+        balance: draws rare classes more often; None takes every photo once. Only where `shuffle` is asked.
         start: samples of this epoch that were seen before, to go on inside an epoch without replaying it.
 
     Raises:
@@ -52,6 +66,7 @@ class EpochSampler(Sampler[list[Key]]):
         start: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        balance: ClassBalance | None = None,
     ) -> None:
         if batch_size < 1 or batch_size % world_size:
             raise ValueError(f"{batch_size} photos a batch cannot be shared evenly by {world_size} processes")
@@ -63,6 +78,7 @@ class EpochSampler(Sampler[list[Key]]):
         self._batch_size = batch_size
         self._seed = seed
         self._shuffle = shuffle
+        self._balance = balance
         self._rank = rank
         self._share = batch_size // world_size
         self.epoch = epoch
@@ -75,10 +91,12 @@ class EpochSampler(Sampler[list[Key]]):
     def __iter__(self) -> Iterator[list[Key]]:
         order = np.arange(self._num_photos)
         if self._shuffle:
-            np.random.default_rng([self._seed, self.epoch]).shuffle(order)
+            order = epoch_order(self._num_photos, seed=self._seed, epoch=self.epoch, balance=self._balance)
+        repeats = count_repeats(order)
         for batch in range(len(self)):
             first = self.start + batch * self._batch_size + self._rank * self._share
-            yield [self._key(order, slot) for slot in range(first, first + self._share)]
+            yield [self._key(order, repeats, slot) for slot in range(first, first + self._share)]
 
-    def _key(self, order: np.ndarray[tuple[int], np.dtype[np.int64]], slot: int) -> Key:
-        return Key(self.epoch, int(order[slot % self._num_photos]), is_padding=slot >= self._num_photos)
+    def _key(self, order: NDArray[np.int64], repeats: NDArray[np.int64], slot: int) -> Key:
+        place = slot % self._num_photos
+        return Key(self.epoch, int(order[place]), is_padding=slot >= self._num_photos, repeat=int(repeats[place]))
