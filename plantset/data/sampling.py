@@ -41,10 +41,7 @@ def epoch_order(num_photos: int, *, seed: int, epoch: int, balance: ClassBalance
     fraction of a photo that a class's share leaves over are drawn anew each epoch.
     """
     rng = np.random.default_rng([seed, epoch])
-    if balance is None or balance.sampling == "natural":
-        order = np.arange(num_photos)
-    else:
-        order = _draw(balance, rng)
+    order = np.arange(num_photos) if balance is None or balance.sampling == "natural" else _draw(balance, rng)
     rng.shuffle(order)
     return order
 

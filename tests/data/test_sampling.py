@@ -39,7 +39,7 @@ def test_over_many_epochs_the_rounding_evens_out() -> None:
 def test_within_a_class_no_photo_is_drawn_two_times_more_than_another() -> None:
     times = np.bincount(_order("balanced"), minlength=100)
 
-    assert all(np.ptp(times[LABELS == label]) <= 1 for label in range(4))
+    assert all(np.ptp(times[label == LABELS]) <= 1 for label in range(4))
 
 
 def test_the_order_is_a_function_of_seed_and_epoch() -> None:
