@@ -59,12 +59,14 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     try:
         # the archive's own CRC-32 would cost more than the digest, and torch does not look at it when it loads
         without_crc = serialization.patch("save.compute_crc32", False)  # type: ignore[attr-defined]
-        with atomic_path(path) as temporary, without_crc:
-            torch.save(content, temporary)
+        with atomic_path(path) as temporary, temporary.open("wb") as file, without_crc:
+            torch.save(content, file)
         _sync_folder(path.parent)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+    except (OSError, RuntimeError) as error:  # torch covers the file's own error with one of its archive
+        reason = error.__context__ if isinstance(error.__context__, OSError) else error
+        said = reason.strerror if isinstance(reason, OSError) else reason
         raise CheckpointError(
-            tr(f"cannot write {path}: {error}", f"impossible d'écrire {path} : {error}"),
+            tr(f"cannot write {path}: {said}", f"impossible d'écrire {path} : {said}"),
             tr(
                 "free some disk space or give another --checkpoint-dir; the previous checkpoint is untouched",
                 "libérez de la place ou donnez un autre --checkpoint-dir ; le point de contrôle précédent est intact",

@@ -200,7 +200,7 @@ def test_a_full_disk_is_named_and_leaves_the_earlier_file_and_nothing_else(path:
         [sys.executable, "-c", _SAVE_ON_A_FULL_DISK, str(path)], capture_output=True, text=True, check=False
     )
 
-    assert "best_model.pth" in done.stdout, done.stderr
+    assert "best_model.pth: File too large" in done.stdout, done.stderr
     assert load_checkpoint(path).meta == META
     assert [file.name for file in path.parent.iterdir()] == ["best_model.pth"]
 
