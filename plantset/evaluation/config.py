@@ -66,6 +66,19 @@ class EvaluateConfig:
         en="language of notes and generated descriptions (default: the model's own)",
         fr="langue des notes et des descriptions générées (sinon : celle du modèle)",
     )
+    tta: bool = option(
+        False,
+        en="look at each photo four times, flipped, and answer from the mean; the report says what it brings",
+        fr="regarder chaque photo quatre fois, retournée, et répondre d'après la moyenne ; le rapport dit ce que cela "
+        "apporte",
+    )
+    robustness: bool = option(
+        False,
+        en="also spoil photos (blur, JPEG, dark, bright, crop, small, rotation; 3 strengths) and measure what it "
+        "costs; at most 256 photos, 22 answers each",
+        fr="abîmer aussi les photos (flou, JPEG, sombre, clair, recadrage, petite, rotation ; 3 forces) et mesurer ce "
+        "que cela coûte ; au plus 256 photos, 22 réponses chacune",
+    )
     batch_size: int = option(
         32,
         en="photos at a time; lower it when memory runs out",

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from plantset import __version__
+from plantset.core.classes import class_infos
 from plantset.core.errors import DataError
-from plantset.core.language import tr
+from plantset.core.language import message_language, tr
 from plantset.core.records import Record
 from plantset.evaluation.calibration import score_calibration
 from plantset.evaluation.captions import (
     CaptionScores,
+    DescribedPhotos,
     choose_described,
     find_references,
     read_reference_texts,
@@ -24,23 +27,31 @@ from plantset.evaluation.captions import (
 )
 from plantset.evaluation.classification import TOP_K, Truth, count_confusions, score_classification
 from plantset.evaluation.config import EvaluateConfig
-from plantset.evaluation.intervals import index_groups
+from plantset.evaluation.confusion_photos import show_confusions
+from plantset.evaluation.intervals import Estimate, index_groups, mean_estimate, renumber_groups
 from plantset.evaluation.modality import NOT_RUN, score_modality
 from plantset.evaluation.output import Evaluation
 from plantset.evaluation.predict import (
+    CaptionPlan,
     EvaluatedModel,
     NotePlan,
+    PhotoAnswers,
     PhotoSource,
     SplitPredictions,
-    describe_photos,
+    answer_views,
     no_notes,
     plan_notes,
     predict_split,
+    read_photos,
 )
 from plantset.evaluation.results import METRICS_SCHEMA_VERSION, SPLIT_NAMES, EvaluationResults, GroupCheck
-from plantset.models.decision import probabilities
+from plantset.evaluation.robustness import MAX_PHOTOS, RobustnessScore, score_robustness
+from plantset.evaluation.sets import score_selective, score_sets
+from plantset.evaluation.strangers import judge_unknown
+from plantset.knowledge.class_titles import title_of
+from plantset.models.decision import decide, is_unknown, prediction_set, probabilities
 
-_ORDER_STREAM, _BOOTSTRAP_STREAM, _CAPTION_STREAM = 9_101, 9_102, 9_103
+_ORDER_STREAM, _BOOTSTRAP_STREAM, _CAPTION_STREAM, _ROBUSTNESS_STREAM = 9_101, 9_102, 9_103, 9_104
 
 
 def evaluate_model(
@@ -55,55 +66,108 @@ def evaluate_model(
     Raises:
         DataError: no photo of the split is of a class that the model knows; a photo cannot be read.
     """
-    scored, num_unknown = _choose_records(records, model.class_names, config)
+    scored, unlearned = _choose_records(records, model.class_names, config)
     truth = _make_truth(scored, records, model.class_names)
+    source = PhotoSource(images_dir, config.batch_size, config.num_workers, config.tta)
     language = _language(config, model)
-    source = PhotoSource(images_dir, config.batch_size, config.num_workers)
     notes = plan_notes(scored, language, config.seed) if model.takes_notes else no_notes(len(scored))
-    predictions = predict_split(model, scored, truth.labels_N, notes, source, _rng(config, _ORDER_STREAM))
-    probs_NC = probabilities(predictions.logits_NC, model.temperature)
-    captions, caption_rows = _judge_captions(model, scored, records, probs_NC, source, config)
-    results = EvaluationResults(
+    references = _references(model, scored, config)
+    plan = _plan_captions(references, config, language)
+    predictions = predict_split(model, scored, truth.labels_N, notes, plan, source, _rng(config, _ORDER_STREAM))
+    probs_NC = probabilities(predictions.logits_NC, model.calibration.temperature)
+    captions, caption_rows = _judge_captions(model, scored, records, references, probs_NC, predictions, config)
+    results = _score(model, scored, records, unlearned, truth, predictions, captions, source, config)
+    return Evaluation(
+        results=results,
+        prediction_rows=_prediction_rows(scored, probs_NC, predictions, notes, model, caption_rows),
+        confusion_counts_CC=count_confusions(probs_NC.argmax(axis=1), truth.labels_N, len(model.class_names)),
+        class_names=model.class_names,
+        crops=truth.crops,
+        titles=_titles(records, model.class_names),
+        confusion_photos=show_confusions(
+            results.classification.confusions, scored, probs_NC, model.class_names, source
+        ),
+    )
+
+
+def _score(
+    model: EvaluatedModel,
+    scored: Sequence[Record],
+    records: Sequence[Record],
+    unlearned: Sequence[Record],
+    truth: Truth,
+    predictions: SplitPredictions,
+    captions: CaptionScores | None,
+    source: PhotoSource,
+    config: EvaluateConfig,
+) -> EvaluationResults:
+    calibration, labels, groups, count = model.calibration, truth.labels_N, truth.group_index_N, config.bootstrap_count
+    probs_NC = probabilities(predictions.logits_NC, calibration.temperature)
+
+    def rng() -> np.random.Generator:
+        return _rng(config, _BOOTSTRAP_STREAM)  # from the start each time: equal answers get equal intervals
+
+    known = PhotoAnswers(predictions.logits_NC, predictions.features_NF)
+    return EvaluationResults(
         schema_version=METRICS_SCHEMA_VERSION,
         plantset_version=__version__,
         split=config.split,
         split_name=SPLIT_NAMES[config.split],
         checkpoint=None,
         checkpoint_sha256=None,
-        language=language,
+        language=_language(config, model),
         seed=config.seed,
-        bootstrap_count=config.bootstrap_count,
-        temperature=model.temperature,
+        bootstrap_count=count,
+        temperature=calibration.temperature,
         num_photos_scored=len(scored),
-        num_photos_of_unknown_class=num_unknown,
+        num_photos_of_unknown_class=len(unlearned),
         groups=_check_groups(scored, records),
-        classification=score_classification(
-            probs_NC, truth, bootstrap_count=config.bootstrap_count, rng=_rng(config, _BOOTSTRAP_STREAM)
-        ),
-        modality=score_modality(
-            predictions.predicted,
-            truth.labels_N,
-            truth.group_index_N,
-            bootstrap_count=config.bootstrap_count,
-            rng=_rng(config, _BOOTSTRAP_STREAM),  # from the start again: equal answers get equal intervals
-        ),
-        calibration_before=score_calibration(predictions.logits_NC, truth.labels_N, 1.0),
-        calibration=score_calibration(predictions.logits_NC, truth.labels_N, model.temperature),
+        classification=score_classification(probs_NC, truth, bootstrap_count=count, rng=rng()),
+        modality=score_modality(predictions.predicted, labels, groups, bootstrap_count=count, rng=rng()),
+        calibration_before=score_calibration(predictions.logits_NC, labels, 1.0),
+        calibration=score_calibration(predictions.logits_NC, labels, calibration.temperature),
+        sets=score_sets(probs_NC, labels, groups, calibration, bootstrap_count=count, rng=rng()),
+        selective=score_selective(probs_NC, labels, groups, calibration, bootstrap_count=count, rng=rng()),
+        unknown=judge_unknown(model, known, groups, unlearned, source, bootstrap_count=count, rng=rng()),
+        tta_gain=_tta_gain(predictions, truth, config) if config.tta else None,
+        robustness=_judge_robustness(model, scored, truth, source, config) if config.robustness else (),
         captions=captions,
     )
-    return Evaluation(
-        results=results,
-        prediction_rows=_prediction_rows(scored, probs_NC, predictions, notes, model.class_names, caption_rows),
-        confusion_counts_CC=count_confusions(probs_NC.argmax(axis=1), truth.labels_N, len(model.class_names)),
-        class_names=model.class_names,
-        crops=truth.crops,
+
+
+def _tta_gain(predictions: SplitPredictions, truth: Truth, config: EvaluateConfig) -> Estimate:
+    several, single = (
+        (logits.argmax(axis=1) == truth.labels_N).astype(float)
+        for logits in (predictions.logits_NC, predictions.single_logits_NC)
     )
+    return mean_estimate(several - single, truth.group_index_N, config.bootstrap_count, _rng(config, _BOOTSTRAP_STREAM))
+
+
+def _judge_robustness(
+    model: EvaluatedModel, scored: Sequence[Record], truth: Truth, source: PhotoSource, config: EvaluateConfig
+) -> tuple[RobustnessScore, ...]:
+    chosen = np.sort(_rng(config, _ROBUSTNESS_STREAM).permutation(len(scored))[:MAX_PHOTOS])
+    views = torch.cat([pixels for _, pixels in read_photos(model, [scored[at] for at in chosen], source)]).numpy()
+    return score_robustness(
+        lambda pixels: answer_views(model, pixels, source).logits_NC.argmax(axis=1),
+        views,
+        truth.labels_N[chosen],
+        renumber_groups(truth.group_index_N[chosen]),
+        bootstrap_count=config.bootstrap_count,
+        rng=_rng(config, _BOOTSTRAP_STREAM),
+    )
+
+
+def _titles(records: Sequence[Record], class_names: tuple[str, ...]) -> dict[str, str]:
+    """Return class id -> what people call it in the language of messages; ids that no record has keep their name."""
+    infos = {info.class_id: info for info in class_infos(records)}
+    return {name: title_of(infos[name], message_language()) if name in infos else name for name in class_names}
 
 
 def _choose_records(
     records: Sequence[Record], class_names: tuple[str, ...], config: EvaluateConfig
-) -> tuple[list[Record], int]:
-    """Return the photos of the split whose class the model knows, and how many were left out."""
+) -> tuple[list[Record], list[Record]]:
+    """Return the photos of the split whose class the model knows, and those of other classes."""
     of_split = [record for record in records if record.split == config.split]
     known = set(class_names)
     scored = [record for record in of_split if record.class_id in known]
@@ -126,7 +190,7 @@ def _choose_records(
             ),
             tr(f"the model knows: {', '.join(class_names)}", f"le modèle connaît : {', '.join(class_names)}"),
         )
-    return scored, len(of_split) - len(scored)
+    return scored, [record for record in of_split if record.class_id not in known]
 
 
 def _make_truth(scored: Sequence[Record], records: Sequence[Record], class_names: tuple[str, ...]) -> Truth:
@@ -153,36 +217,52 @@ def _check_groups(scored: Sequence[Record], records: Sequence[Record]) -> GroupC
     return GroupCheck(disjoint, without, seen)
 
 
+def _references(
+    model: EvaluatedModel, scored: Sequence[Record], config: EvaluateConfig
+) -> list[tuple[str, ...]] | None:
+    """Return the reference texts of each photo; None when no description is asked for or possible."""
+    if not model.languages or config.caption_count == 0:
+        return None
+    given = read_reference_texts(config.reference_texts) if config.reference_texts else None
+    return find_references(scored, _language(config, model), given)
+
+
+def _plan_captions(references: list[tuple[str, ...]] | None, config: EvaluateConfig, language: str) -> CaptionPlan:
+    if references is None:
+        return CaptionPlan(language, {})
+    chosen = choose_described(references, config.caption_count, _rng(config, _CAPTION_STREAM))
+    return CaptionPlan(language, {index: references[index][0] for index in chosen})
+
+
 def _judge_captions(
     model: EvaluatedModel,
     scored: Sequence[Record],
     records: Sequence[Record],
+    references: list[tuple[str, ...]] | None,
     probs_NC: NDArray[np.float64],
-    source: PhotoSource,
+    predictions: SplitPredictions,
     config: EvaluateConfig,
 ) -> tuple[CaptionScores | None, dict[str, dict[str, Any]]]:
-    """Describe some of the photos and score the texts; (None, {}) when none is asked for or possible."""
-    language = _language(config, model)
-    if not model.languages or config.caption_count == 0:
+    """Score the descriptions that were written; (None, {}) when there are none."""
+    likelihood = predictions.captions.likelihood
+    if references is None or likelihood is None:
         return None, {}
-    given = read_reference_texts(config.reference_texts) if config.reference_texts else None
-    references = find_references(scored, language, given)
-    rng = _rng(config, _CAPTION_STREAM)
-    chosen = choose_described(references, config.caption_count, rng)
-    if not chosen:
-        return None, {}
+    chosen = sorted(predictions.captions.generated)
     answers = probs_NC.argmax(axis=1)
-    described = describe_photos(
-        model,
-        [scored[index] for index in chosen],
-        [references[index] for index in chosen],
-        [model.class_names[answers[index]] for index in chosen],
-        language=language,
-        source=source,
+    described = DescribedPhotos(
+        records=tuple(scored[index] for index in chosen),
+        references=tuple(references[index] for index in chosen),
+        generated=tuple(predictions.captions.generated[index] for index in chosen),
+        predicted=tuple(model.class_names[answers[index]] for index in chosen),
+        likelihood=likelihood,
     )
     training = [record for record in records if record.split == "train"] or records
     scores = score_captions(
-        described, training, language=language, num_with_reference=sum(map(bool, references)), rng=rng
+        described,
+        training,
+        language=_language(config, model),
+        num_with_reference=sum(map(bool, references)),
+        rng=_rng(config, _CAPTION_STREAM),
     )
     return scores, to_rows(described)
 
@@ -192,10 +272,12 @@ def _prediction_rows(
     probs_NC: NDArray[np.float64],
     predictions: SplitPredictions,
     notes: NotePlan,
-    class_names: tuple[str, ...],
+    model: EvaluatedModel,
     caption_rows: dict[str, dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """Return one JSON object per photo: the answer from the photo alone, then what each other condition changed."""
+    class_names = model.class_names
+    unknown_N = is_unknown(predictions.features_NF, model.calibration)
     top_NK = np.argsort(-probs_NC, axis=1, kind="stable")[:, :TOP_K]
     rows = []
     for at, record in enumerate(scored):
@@ -212,6 +294,8 @@ def _prediction_rows(
                 "predicted": class_names[best],
                 "probability": float(probs_NC[at, best]),
                 "correct": class_names[best] == record.class_id,
+                "decision": decide(probs_NC[at], model.calibration, unknown=bool(unknown_N[at])),
+                "prediction_set": [class_names[k] for k in prediction_set(probs_NC[at], model.calibration)],
                 "top5": [{"class_id": class_names[k], "probability": float(probs_NC[at, k])} for k in top_NK[at]],
                 "split": record.split,
                 "group": record.group,

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from plantset.core.errors import DataError
 from plantset.core.files import write_bytes, write_json, write_json_lines, write_text
 from plantset.core.language import tr
-from plantset.evaluation.plots import plot_class_f1, plot_confusions, plot_reliability
+from plantset.evaluation.confusion_photos import ConfusionPhotos
+from plantset.evaluation.plots import plot_class_f1, plot_confusions, plot_reliability, plot_risk_coverage
 from plantset.evaluation.report import Plots, render_report
 from plantset.evaluation.results import EvaluationResults
 
@@ -34,6 +35,8 @@ class Evaluation:
         prediction_rows: one per scored photo, in manifest order, as predictions.jsonl holds them.
         confusion_counts_CC: rows true, columns predicted, over all classes in index order.
         crops: crop of each class, None where it names no one crop.
+        titles: class id -> what people call it, in the language of messages.
+        confusion_photos: miniatures of the commonest confusions.
     """
 
     results: EvaluationResults
@@ -41,23 +44,32 @@ class Evaluation:
     confusion_counts_CC: NDArray[np.int64]
     class_names: tuple[str, ...]
     crops: tuple[str | None, ...]
+    titles: Mapping[str, str]
+    confusion_photos: tuple[ConfusionPhotos, ...]
 
 
 def write_evaluation(output_dir: Path, evaluation: Evaluation) -> None:
-    """Write metrics.json, predictions.jsonl, confusion_matrix.{csv,png}, reliability.png, class_f1.png, report.html."""
+    """Write metrics.json, predictions.jsonl, confusion_matrix.{csv,png,svg}, the other plots and report.html."""
     results = evaluation.results
+    titles = [evaluation.titles[name] for name in evaluation.class_names]
+    matrix_png, matrix_svg = plot_confusions(evaluation.confusion_counts_CC, titles, evaluation.crops)
     plots = Plots(
-        confusion_matrix=plot_confusions(evaluation.confusion_counts_CC, evaluation.class_names, evaluation.crops),
+        confusion_matrix=matrix_png,
         reliability=plot_reliability(results.calibration_before, results.calibration),
-        class_f1=plot_class_f1(results.classification),
+        class_f1=plot_class_f1(results.classification, evaluation.titles),
+        risk_coverage=plot_risk_coverage(results.selective),
     )
     write_json(output_dir / "metrics.json", dataclasses.asdict(results))
     write_json_lines(output_dir / "predictions.jsonl", evaluation.prediction_rows)
     write_text(output_dir / "confusion_matrix.csv", _confusion_table(evaluation))
     write_bytes(output_dir / "confusion_matrix.png", plots.confusion_matrix)
+    write_bytes(output_dir / "confusion_matrix.svg", matrix_svg)
+    write_bytes(output_dir / "risk_coverage.png", plots.risk_coverage)
     write_bytes(output_dir / "reliability.png", plots.reliability)
     write_bytes(output_dir / "class_f1.png", plots.class_f1)
-    write_text(output_dir / "report.html", render_report(results, plots))
+    write_text(
+        output_dir / "report.html", render_report(results, plots, evaluation.titles, evaluation.confusion_photos)
+    )
 
 
 def log_test_opening(checkpoint: Path, checkpoint_sha256: str, jsonl_file: Path, num_photos: int) -> Path:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from plantset.core.language import tr
 from plantset.evaluation.calibration import CalibrationScores, ReliabilityBin
 from plantset.evaluation.classification import ClassificationScores
+from plantset.evaluation.sets import SelectiveScores
 
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#8A8A8A"
 _DPI = 110
@@ -31,11 +33,19 @@ def order_by_crop(class_names: Sequence[str], crops: Sequence[str | None]) -> li
     return sorted(range(len(class_names)), key=lambda index: (crops[index] or _NO_CROP, class_names[index]))
 
 
-def plot_confusions(counts_CC: NDArray[np.int64], class_names: Sequence[str], crops: Sequence[str | None]) -> bytes:
+def plot_confusions(
+    counts_CC: NDArray[np.int64], class_names: Sequence[str], crops: Sequence[str | None]
+) -> tuple[bytes, bytes]:
     """Draw the confusion matrix, each row as shares of its class; classes neither shown nor called are left out.
 
     The scale is a square root, so that one photo in twenty is seen, and the figure grows with the number of
     classes, so that every name can be read.
+
+    Args:
+        class_names: as people call them, in index order.
+
+    Returns:
+        The picture as PNG and as SVG.
     """
     seen = (counts_CC.sum(axis=0) + counts_CC.sum(axis=1)) > 0
     order = [index for index in order_by_crop(class_names, crops) if seen[index]]
@@ -59,7 +69,7 @@ def plot_confusions(counts_CC: NDArray[np.int64], class_names: Sequence[str], cr
     axes.set_ylabel(tr("the photo shows", "la photo montre"))
     bar = figure.colorbar(image, ax=axes, fraction=0.02, pad=0.01, aspect=40)
     bar.set_label(tr("share of the photos of the class", "part des photos de la classe"))
-    return _png(figure)
+    return _png(figure), _svg(figure)
 
 
 def plot_reliability(before: CalibrationScores, after: CalibrationScores) -> bytes:
@@ -77,7 +87,23 @@ def plot_reliability(before: CalibrationScores, after: CalibrationScores) -> byt
     return _png(figure)
 
 
-def plot_class_f1(scores: ClassificationScores) -> bytes:
+def plot_risk_coverage(scores: SelectiveScores) -> bytes:
+    """Draw the share of wrong answers against the share of photos answered, surest first, and the chosen threshold."""
+    figure = Figure(figsize=(5.6, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([point.coverage for point in scores.curve], [point.risk for point in scores.curve], color=_BLUE)
+    axes.axhline(scores.target_error, color=_GREY, linewidth=1, linestyle="--", label=tr("aimed at", "visé"))
+    if scores.error is not None:
+        axes.plot(scores.answered.value, scores.error.value, "o", color=_ORANGE, label=tr("this model", "ce modèle"))
+    axes.set(xlim=(0, 1.02), ylim=(0, None))
+    axes.set_xlabel(tr("share of photos answered, surest first", "part des photos répondues, les plus sûres d'abord"))
+    axes.set_ylabel(tr("share of wrong answers", "part de réponses fausses"))
+    axes.legend(loc="upper left", frameon=False)
+    axes.grid(color="#E5E5E5", linewidth=0.6)
+    return _png(figure)
+
+
+def plot_class_f1(scores: ClassificationScores, titles: Mapping[str, str]) -> bytes:
     """Draw the F1 of each class that is present, worst at the top, with its number of photos."""
     present = [score for score in scores.per_class if score.f1 is not None]
     present.sort(key=lambda score: (score.f1, score.class_id), reverse=True)
@@ -86,7 +112,7 @@ def plot_class_f1(scores: ClassificationScores) -> bytes:
     axes = figure.add_subplot()
     axes.barh(range(len(present)), values, color=_BLUE, height=0.7)
     axes.axvline(scores.macro_f1.value, color=_ORANGE, linewidth=1.5, label=tr("mean (macro-F1)", "moyenne (macro-F1)"))
-    labels = [f"{score.class_id}  (n = {score.support})" for score in present]
+    labels = [f"{titles[score.class_id]}  (n = {score.support})" for score in present]
     axes.set_yticks(range(len(present)), labels, fontsize=7.5)
     axes.set(xlim=(0, 1), ylim=(-0.6, len(present) - 0.4), xlabel="F1")
     axes.grid(axis="x", color="#E5E5E5", linewidth=0.6)
@@ -118,4 +144,11 @@ def _png(figure: Figure) -> bytes:
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _svg(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "plantset", "svg.fonttype": "none"}):  # same bytes, text stays text
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -21,10 +22,11 @@ from plantset.core.log import progress
 from plantset.core.preprocess import PreprocessConfig
 from plantset.core.records import Record
 from plantset.data.module import photo_batches
-from plantset.evaluation.captions import DescribedPhotos
-from plantset.evaluation.generation import normalize_text, score_likelihood
+from plantset.evaluation.generation import LikelihoodScores, normalize_text, score_likelihood
 from plantset.evaluation.modality import CONDITIONS, NOT_RUN, Condition
 from plantset.knowledge.notes import grower_notes
+from plantset.models.decision import Calibration
+from plantset.models.views import ask
 
 _NOTE_STREAM = 9_001  # training draws its notes from the plain seed: evaluation must not repeat them
 _WRONG_NOTE_TRIES = 50
@@ -38,8 +40,8 @@ class EvaluatedModel(Protocol):
         """Class ids in index order."""
 
     @property
-    def temperature(self) -> float:
-        """What logits are divided by before the softmax."""
+    def calibration(self) -> Calibration:
+        """Temperature, thresholds, sets, and what tells unknown photos."""
 
     @property
     def language(self) -> str:
@@ -63,11 +65,14 @@ class EvaluatedModel(Protocol):
     def predict_tokens(self, tokens_BKC: Tensor | None, notes: Sequence[str | None] | None) -> Tensor:
         """Return logits (B, C), float32 on the CPU, not calibrated; without photos the notes alone are read."""
 
-    def caption_batch(self, pixels_BHWC: Tensor, language: str) -> list[str]:
-        """Write a description of each uint8 photo."""
+    def answer_photos(self, tokens_BKC: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (logits, what the classifier reads) of the photos alone, float32 on the CPU."""
 
-    def caption_nll_batch(self, pixels_BHWC: Tensor, texts: Sequence[str], language: str) -> tuple[float, int]:
-        """Return (sum of negative log-likelihoods in nats, tokens) of these texts given the photos."""
+    def caption_tokens(self, tokens_BKC: Tensor, language: str) -> list[str]:
+        """Write a description of each photo from its tokens."""
+
+    def caption_nll_tokens(self, tokens_BKC: Tensor, texts: Sequence[str], language: str) -> tuple[float, int]:
+        """Return (sum of negative log-likelihoods in nats, tokens) of these texts given the photos' tokens."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,15 @@ class PhotoSource:
     images_dir: Path
     batch_size: int
     num_workers: int
+    tta: bool = False
+
+
+@dataclass(frozen=True)
+class PhotoAnswers:
+    """Logits (N, C), not calibrated, and classifier features (N, F) of photos alone."""
+
+    logits_NC: NDArray[np.float32]
+    features_NF: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -88,16 +102,37 @@ class NotePlan:
 
 
 @dataclass(frozen=True)
+class CaptionPlan:
+    """Which photos are described while their tokens are there: row -> the reference whose likelihood is measured."""
+
+    language: str
+    references: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class Captions:
+    """What the model wrote: row -> text, and how likely the references are to it."""
+
+    generated: Mapping[int, str]
+    likelihood: LikelihoodScores | None
+
+
+@dataclass(frozen=True)
 class SplitPredictions:
     """What the model answered.
 
     Attributes:
-        logits_NC: from the photo alone, not calibrated.
+        logits_NC: from the photo alone, not calibrated; the mean over flips where these were asked for.
+        single_logits_NC: from the photo as it is; the same array without test-time augmentation.
+        features_NF: what the classifier reads of the photo alone.
         predicted: condition -> class index per photo, `NOT_RUN` where the condition lacked something.
     """
 
     logits_NC: NDArray[np.float32]
+    single_logits_NC: NDArray[np.float32]
+    features_NF: NDArray[np.float32]
     predicted: Mapping[Condition, NDArray[np.int64]]
+    captions: Captions
 
 
 def plan_notes(records: Sequence[Record], language: Literal["fr", "en"], seed: int) -> NotePlan:
@@ -125,75 +160,108 @@ def predict_split(
     records: Sequence[Record],
     labels_N: NDArray[np.int64],
     notes: NotePlan,
+    captions: CaptionPlan,
     source: PhotoSource,
     rng: np.random.Generator,
 ) -> SplitPredictions:
-    """Ask the model about every photo under every condition.
+    """Ask the model about every photo under every condition, and let it describe some.
 
     Photos are read in a random order: in the manifest's order a batch is often of one class, and swapping photos
     inside it would change nothing.
     """
     num_photos = len(records)
-    logits_NC = np.empty((num_photos, len(model.class_names)), dtype=np.float32)
+    logits: list[Tensor] = []
+    single: list[Tensor] = []
+    features: list[Tensor] = []
     predicted = {condition: np.full(num_photos, NOT_RUN, dtype=np.int64) for condition in CONDITIONS}
     order = rng.permutation(num_photos)
-    shuffled = [records[index] for index in order]
-    for positions, pixels_BHWC in _read(model, shuffled, source, title=tr("photos", "photos")):
+    writer = _Writer(model, captions)
+    for positions, pixels_BHWC in read_photos(model, [records[index] for index in order], source):
         rows = order[positions]
-        tokens = model.encode_photos(pixels_BHWC)
-        logits_NC[rows] = model.predict_tokens(tokens, None).numpy()
-        predicted["image_only"][rows] = logits_NC[rows].argmax(axis=1)
-        right = [notes.right[row] for row in rows]
-        wrong = [notes.wrong[row] for row in rows]
-        partners = _swap_partners(labels_N[rows])
-        swapped = [note if partners[at] != at else None for at, note in enumerate(right)]
-        _ask(model, None, right, predicted["note_only"], rows)
-        _ask(model, tokens, right, predicted["image_and_note"], rows)
-        _ask(model, tokens, wrong, predicted["wrong_note"], rows)
-        _ask(model, tokens[partners], swapped, predicted["shuffled_image"], rows)
-    return SplitPredictions(logits_NC, predicted)
+        answer = ask(model, pixels_BHWC, tta=source.tta)
+        logits.append(torch.from_numpy(answer.logits_BC))
+        single.append(torch.from_numpy(answer.single_logits_BC))
+        features.append(torch.from_numpy(answer.features_BF))
+        predicted["image_only"][rows] = answer.logits_BC.argmax(axis=1)
+        _ask_conditions(model, answer.tokens_BKC, rows, labels_N, notes, predicted)
+        writer.write(answer.tokens_BKC, rows)
+    back = torch.from_numpy(np.argsort(order))
+    logits_NC, single_NC, features_NF = (torch.cat(parts)[back].numpy() for parts in (logits, single, features))
+    return SplitPredictions(logits_NC, single_NC, features_NF, predicted, writer.captions())
 
 
-def describe_photos(
-    model: EvaluatedModel,
-    records: Sequence[Record],
-    references: Sequence[tuple[str, ...]],
-    predicted: Sequence[str],
-    *,
-    language: str,
-    source: PhotoSource,
-) -> DescribedPhotos:
-    """Generate a description of each photo, and measure how likely its first reference is to the model.
-
-    Args:
-        references: one or more per photo.
-        predicted: class id per photo, from the photo alone.
-    """
-    generated: list[str] = []
-    total_nll, total_tokens, total_bytes = 0.0, 0, 0
-    for positions, pixels_BHWC in _read(model, records, source, title=tr("descriptions", "descriptions")):
-        firsts = [references[at][0] for at in positions]
-        generated += model.caption_batch(pixels_BHWC, language)
-        nll, num_tokens = model.caption_nll_batch(pixels_BHWC, firsts, language)
-        total_nll, total_tokens = total_nll + nll, total_tokens + num_tokens
-        total_bytes += sum(len(normalize_text(text).encode("utf-8")) for text in firsts)
-    return DescribedPhotos(
-        records=tuple(records),
-        references=tuple(references),
-        generated=tuple(generated),
-        predicted=tuple(predicted),
-        likelihood=score_likelihood(total_nll, total_tokens, total_bytes),
+def answer_views(model: EvaluatedModel, views_NHWC: NDArray[np.uint8], source: PhotoSource) -> PhotoAnswers:
+    """Ask about pictures in memory, as many at a time as about photos."""
+    answers = [
+        ask(model, torch.from_numpy(views_NHWC[start : start + source.batch_size]), tta=source.tta)
+        for start in range(0, len(views_NHWC), source.batch_size)
+    ]
+    return PhotoAnswers(
+        np.concatenate([answer.logits_BC for answer in answers]),
+        np.concatenate([answer.features_BF for answer in answers]),
     )
 
 
-def _read(
-    model: EvaluatedModel, records: Sequence[Record], source: PhotoSource, *, title: str
+def answer_records(model: EvaluatedModel, records: Sequence[Record], source: PhotoSource) -> PhotoAnswers:
+    """Ask about photos of which only the answer is wanted."""
+    answers = [ask(model, pixels, tta=source.tta) for _, pixels in read_photos(model, records, source)]
+    return PhotoAnswers(
+        np.concatenate([answer.logits_BC for answer in answers]),
+        np.concatenate([answer.features_BF for answer in answers]),
+    )
+
+
+def _ask_conditions(
+    model: EvaluatedModel,
+    tokens: Tensor,
+    rows: NDArray[np.int64],
+    labels_N: NDArray[np.int64],
+    notes: NotePlan,
+    predicted: Mapping[Condition, NDArray[np.int64]],
+) -> None:
+    right = [notes.right[row] for row in rows]
+    wrong = [notes.wrong[row] for row in rows]
+    partners = _swap_partners(labels_N[rows])
+    swapped = [note if partners[at] != at else None for at, note in enumerate(right)]
+    _ask(model, None, right, predicted["note_only"], rows)
+    _ask(model, tokens, right, predicted["image_and_note"], rows)
+    _ask(model, tokens, wrong, predicted["wrong_note"], rows)
+    _ask(model, tokens[partners], swapped, predicted["shuffled_image"], rows)
+
+
+class _Writer:
+    """Describes the chosen photos of each batch from the tokens that their answer was made of."""
+
+    def __init__(self, model: EvaluatedModel, plan: CaptionPlan) -> None:
+        self._model, self._plan = model, plan
+        self._generated: dict[int, str] = {}
+        self._nll, self._tokens, self._bytes = 0.0, 0, 0
+
+    def write(self, tokens: Tensor, rows: NDArray[np.int64]) -> None:
+        chosen = [at for at, row in enumerate(rows) if int(row) in self._plan.references]
+        if not chosen:
+            return
+        references = [self._plan.references[int(rows[at])] for at in chosen]
+        texts = self._model.caption_tokens(tokens[chosen], self._plan.language)
+        nll, num_tokens = self._model.caption_nll_tokens(tokens[chosen], references, self._plan.language)
+        self._generated |= {int(rows[at]): text for at, text in zip(chosen, texts, strict=True)}
+        self._nll, self._tokens = self._nll + nll, self._tokens + num_tokens
+        self._bytes += sum(len(normalize_text(text).encode("utf-8")) for text in references)
+
+    def captions(self) -> Captions:
+        if not self._generated:
+            return Captions({}, None)
+        return Captions(self._generated, score_likelihood(self._nll, self._tokens, self._bytes))
+
+
+def read_photos(
+    model: EvaluatedModel, records: Sequence[Record], source: PhotoSource
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
     """Yield (positions in `records`, pixels) batch by batch."""
     batches = photo_batches(records, source.images_dir, model.preprocess, source.batch_size, source.num_workers)
     num_batches = -(-len(records) // source.batch_size)
     start = 0
-    for batch, pixels_BHWC in progress(batches, title=title, total=num_batches, unit="batch"):
+    for batch, pixels_BHWC in progress(batches, title=tr("photos", "photos"), total=num_batches, unit="batch"):
         yield np.arange(start, start + len(batch)), pixels_BHWC
         start += len(batch)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from markupsafe import Markup
+
 from plantset.core.language import tr
 from plantset.core.page import data_address, number, render_page
+from plantset.evaluation.confusion_photos import ConfusionPhotos
 from plantset.evaluation.intervals import Estimate
 from plantset.evaluation.modality import Condition
 from plantset.evaluation.results import EvaluationResults, split_title
+from plantset.evaluation.robustness import RobustnessScore
 from plantset.evaluation.verdict import percent_with_interval, write_verdict
 
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -22,10 +27,20 @@ class Plots:
     confusion_matrix: bytes
     reliability: bytes
     class_f1: bytes
+    risk_coverage: bytes
 
 
-def render_report(results: EvaluationResults, plots: Plots) -> str:
-    """Return the page; it needs nothing beside itself."""
+def render_report(
+    results: EvaluationResults,
+    plots: Plots,
+    titles: Mapping[str, str],
+    confusion_photos: Sequence[ConfusionPhotos],
+) -> str:
+    """Return the page; it needs nothing beside itself.
+
+    Args:
+        titles: class id -> what people call it; the id stands small beside it.
+    """
     values = {
         "results": results,
         "scores": results.classification,
@@ -33,16 +48,51 @@ def render_report(results: EvaluationResults, plots: Plots) -> str:
         "pictures": {name: data_address(getattr(plots, name), "png") for name in Plots.__slots__},
         "caption_rows": _caption_rows(results),
         "estimate": percent_with_interval,
-        "class_title": class_title,
+        "class_title": lambda class_id: _class_title(class_id, titles),
+        "photos_of": {(pair.true, pair.predicted): _photo_addresses(pair) for pair in confusion_photos},
+        "unknown_title": unknown_title,
+        "robustness_rows": _robustness_rows(results),
         "condition_title": condition_title,
         "points": points,
     }
     return render_page(_TEMPLATE, write_verdict(results), values)
 
 
-def class_title(class_id: str) -> str:
-    """Return "tomato · late blight" for "tomato--late-blight"."""
-    return " · ".join(part.replace("-", " ") for part in class_id.split("--"))
+def unknown_title(kind: str) -> str:
+    """Return the kind of unknown photo in the language of messages."""
+    return {
+        "unlearned classes": tr("classes it never learned", "classes qu'il n'a pas apprises"),
+        "black": tr("black photos", "photos noires"),
+        "one colour": tr("one colour only", "une seule couleur"),
+        "noise": tr("noise", "bruit"),
+        "shapes": tr("coloured shapes", "formes colorées"),
+    }[kind]
+
+
+def spoiler_title(kind: str) -> str:
+    """Return the kind of spoiling in the language of messages."""
+    return {
+        "blur": tr("blurred", "floue"),
+        "jpeg": tr("strongly compressed", "très compressée"),
+        "dark": tr("dark", "sombre"),
+        "bright": tr("too bright", "trop claire"),
+        "crop": tr("too near", "trop près"),
+        "small": tr("few pixels", "peu de pixels"),
+        "rotation": tr("turned", "tournée"),
+    }[kind]
+
+
+def _class_title(class_id: str, titles: Mapping[str, str]) -> Markup:
+    return Markup('{} <small class="soft">{}</small>').format(titles.get(class_id, class_id), class_id)
+
+
+def _photo_addresses(pair: ConfusionPhotos) -> list[tuple[str, str]]:
+    return [(path, data_address(photo, "jpeg")) for path, photo in pair.photos]
+
+
+def _robustness_rows(results: EvaluationResults) -> list[tuple[str, list[RobustnessScore]]]:
+    kinds = dict.fromkeys(score.kind for score in results.robustness)
+    return [(spoiler_title(kind), [score for score in results.robustness if score.kind == kind]) for kind in kinds]
 
 
 def condition_title(condition: Condition) -> str:

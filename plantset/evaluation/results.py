@@ -14,7 +14,11 @@ from plantset.core.records import Split
 from plantset.evaluation.calibration import CalibrationScores
 from plantset.evaluation.captions import CaptionScores
 from plantset.evaluation.classification import ClassificationScores
+from plantset.evaluation.intervals import Estimate
 from plantset.evaluation.modality import ModalityScores
+from plantset.evaluation.robustness import RobustnessScore
+from plantset.evaluation.sets import SelectiveScores, SetScores
+from plantset.evaluation.unknown import UnknownScores
 
 METRICS_SCHEMA_VERSION = 1
 SPLIT_NAMES: dict[Split, str] = {"train": "training split", "val": "selection split", "test": "test split"}
@@ -49,6 +53,10 @@ class EvaluationResults:
         modality: None when no photo has a note.
         calibration: of the probabilities as the model gives them, with its temperature; calibration_before: with
             temperature 1.
+        sets, selective: what the promises of the checkpoint hold on these photos; sets is None where none was fitted.
+        unknown: by kind of unknown photo, against the photos of this split.
+        tta_gain: accuracy with test-time augmentation minus without; None where it was not asked for.
+        robustness: empty where it was not asked for.
         captions: None when none was asked for or no reference text is there.
     """
 
@@ -69,6 +77,11 @@ class EvaluationResults:
     modality: ModalityScores | None
     calibration_before: CalibrationScores
     calibration: CalibrationScores
+    sets: SetScores | None
+    selective: SelectiveScores
+    unknown: tuple[UnknownScores, ...]
+    tta_gain: Estimate | None
+    robustness: tuple[RobustnessScore, ...]
     captions: CaptionScores | None
 
 

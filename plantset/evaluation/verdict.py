@@ -10,6 +10,7 @@ from plantset.evaluation.intervals import Estimate
 from plantset.evaluation.results import EvaluationResults, split_title
 
 FLIP_ALARM = 0.5  # a wrong note that overturns half of the right answers has taken the photo's place
+REFUSED_ENOUGH = 0.8  # of the photos of one kind that show none of the classes
 SMALL_NUM_GROUPS = 100
 WIDE_INTERVAL = 0.15
 FEW_PHOTOS_OF_A_CLASS = 10
@@ -17,7 +18,8 @@ FEW_PHOTOS_OF_A_CLASS = 10
 
 def write_verdict(results: EvaluationResults) -> tuple[Sentence, ...]:
     """Return the findings in the language of messages: the answer first, then alarms, then the rest."""
-    found = [*_answers(results), *_sample(results), *_notes(results), *_trust(results), *_captions(results)]
+    found = [*_answers(results), *_sample(results), *_notes(results), *_trust(results)]
+    found += [*_promises(results), *_captions(results)]
     return tuple(Sentence(sentence.tone, typeset(sentence.text)) for sentence in alarms_first(found))
 
 
@@ -204,6 +206,40 @@ def _trust(results: EvaluationResults) -> Iterator[Sentence]:
             f"Sa certitude affichée s'écarte en moyenne de {number(100 * ece, 1)} points sur 100.",
         ),
     )
+
+
+def _promises(results: EvaluationResults) -> Iterator[Sentence]:
+    sets = results.sets
+    if sets is not None:
+        short = sets.coverage.high is not None and sets.coverage.high < sets.target
+        yield Sentence(
+            "warning" if short else "plain",
+            tr(
+                f"Its sets hold the right class in {percent_with_interval(sets.coverage)} of cases "
+                f"({percent(sets.target, 0)} promised), with {number(sets.mean_size.value, 1)} classes on average.",
+                f"Ses ensembles contiennent la bonne classe dans {percent_with_interval(sets.coverage)} des cas "
+                f"({percent(sets.target, 0)} promis), avec {number(sets.mean_size.value, 1)} classes en moyenne.",
+            ),
+        )
+    refused = [row.refused for row in results.unknown if row.refused is not None]
+    if not refused:
+        yield Sentence(
+            "warning",
+            tr(
+                "It cannot say that a photo shows none of its classes: nothing was fitted for that.",
+                "Il ne sait pas dire qu'une photo ne montre aucune de ses classes : rien n'a été ajusté pour cela.",
+            ),
+        )
+    elif min(refused) < REFUSED_ENOUGH:
+        yield Sentence(
+            "warning",
+            tr(
+                f"Of some kinds of photos that show none of its classes it notices only {percent(min(refused), 0)}: "
+                "check that the plant is one it knows.",
+                f"Sur certaines sortes de photos d'aucune de ses classes, il n'en remarque que "
+                f"{percent(min(refused), 0)} : vérifiez que la plante est de celles qu'il connaît.",
+            ),
+        )
 
 
 def _captions(results: EvaluationResults) -> Iterator[Sentence]:

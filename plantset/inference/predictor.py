@@ -16,7 +16,7 @@ from plantset.core.errors import DataError
 from plantset.core.language import tr
 from plantset.core.photo import decode_photo
 from plantset.data.geometry import Pixels, fit_photo
-from plantset.knowledge.catalogue import load_catalogue
+from plantset.knowledge.class_titles import names_of
 from plantset.knowledge.notes import mask_note
 from plantset.models.decision import Decision, decide, is_unknown, prediction_set, probabilities
 from plantset.models.load import LoadedModel, load_model
@@ -212,16 +212,6 @@ class Predictor:
         without = self._model.class_names[int(logits_alone_C.argmax())]
         first = self._model.class_names[int(probs_C.argmax())]
         return NoteUse(given, used, masked, without, changed_answer=first != without)
-
-
-def names_of(info: ClassInfo, language: str) -> tuple[str | None, str | None]:
-    """Return (crop, disease) in the language where the catalogue knows them, else as the manifest has them."""
-    catalogue = load_catalogue()
-    crop, disease = catalogue.crops.get(info.crop or ""), catalogue.get(info.class_id)
-    return (
-        crop.name.get(language, info.crop) if crop is not None else info.crop,
-        disease.name.get(language, info.disease) if disease is not None else info.disease,
-    )
 
 
 def make_card(info: ClassInfo, language: str) -> Card | None:

@@ -5,6 +5,7 @@ Dimensions: B photos, H W pixels, K tokens, C classes, F classifier features.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,7 +26,7 @@ class AskedModel(Protocol):
     def answer_photos(self, tokens_BKC: Tensor) -> tuple[Tensor, Tensor]:
         """Return (logits, classifier features) of the photos alone."""
 
-    def predict_tokens(self, tokens_BKC: Tensor | None, notes: list[str | None] | None) -> Tensor:
+    def predict_tokens(self, tokens_BKC: Tensor | None, notes: Sequence[str | None] | None) -> Tensor:
         """Return logits of the photos with their notes."""
 
 
@@ -35,13 +36,15 @@ class PhotoAnswer:
 
     Attributes:
         tokens_BKC: of the photos as they are.
-        logits_BC: with the note, if there is one; logits_alone_BC: without.
+        logits_BC: with the note, if there is one; logits_alone_BC: without; single_logits_BC: without, from the photo
+            as it is.
         features_BF: what the classifier reads of the photos alone.
     """
 
     tokens_BKC: Tensor
     logits_BC: NDArray[np.float32]
     logits_alone_BC: NDArray[np.float32]
+    single_logits_BC: NDArray[np.float32]
     features_BF: NDArray[np.float32]
 
 
@@ -53,7 +56,7 @@ def ask(model: AskedModel, pixels_BHWC: Tensor, note: str = "", *, tta: bool = F
     if tta:
         answers += [_ask_tokens(model, model.encode_photos(torch.flip(pixels_BHWC, dims)), note) for dims in _FLIPS]
     with_note, alone, features = (torch.stack(parts).mean(dim=0).numpy() for parts in zip(*answers, strict=True))
-    return PhotoAnswer(tokens, with_note, alone, features)
+    return PhotoAnswer(tokens, with_note, alone, first[1].numpy(), features)
 
 
 def _ask_tokens(model: AskedModel, tokens_BKC: Tensor, note: str) -> tuple[Tensor, Tensor, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from plantset.core.preprocess import PreprocessConfig
 from plantset.core.records import ManifestMeta, Record, Texts, class_names, write_manifest
 from plantset.evaluation.config import EvaluateConfig
+from plantset.models.decision import Calibration
 
 COLOURS = {
     "maize--rust": (200, 120, 30),
@@ -43,7 +44,7 @@ class ColourModel:
     languages: tuple[str, ...] = ("fr",)
     takes_notes: bool = True
     class_names: tuple[str, ...] = tuple(sorted(COLOURS))
-    temperature: float = 2.0
+    calibration: Calibration = field(default_factory=lambda: Calibration(temperature=2.0))
     language: str = "fr"
     preprocess: PreprocessConfig = PREPROCESS
 
@@ -63,14 +64,17 @@ class ColourModel:
                 logits[row, column] += self.note_weight * len(words)
         return logits
 
-    def caption_batch(self, pixels_BHWC: Tensor, language: str) -> list[str]:
+    def answer_photos(self, tokens_BKC: Tensor) -> tuple[Tensor, Tensor]:
+        return self.predict_tokens(tokens_BKC, None), tokens_BKC[:, 0]
+
+    def caption_tokens(self, tokens_BKC: Tensor, language: str) -> list[str]:
         assert language in self.languages
-        answers = self.predict_tokens(self.encode_photos(pixels_BHWC), None).argmax(dim=1)
+        answers = self.predict_tokens(tokens_BKC, None).argmax(dim=1)
         return [f"La feuille porte des {SYMPTOMS[self.class_names[int(answer)]]}." for answer in answers]
 
-    def caption_nll_batch(self, pixels_BHWC: Tensor, texts: Sequence[str], language: str) -> tuple[float, int]:
+    def caption_nll_tokens(self, tokens_BKC: Tensor, texts: Sequence[str], language: str) -> tuple[float, int]:
         assert language in self.languages
-        assert len(pixels_BHWC) == len(texts)
+        assert len(tokens_BKC) == len(texts)
         tokens = sum(len(text.split()) for text in texts)
         return float(tokens * np.log(2)), tokens
 

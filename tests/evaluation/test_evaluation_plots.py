@@ -24,7 +24,7 @@ def test_the_matrix_of_133_classes_leaves_room_for_every_name() -> None:
     names = [f"crop-{index // 12:02}--disease-{index:03}" for index in range(133)]
     counts = np.eye(133, dtype=np.int64) * 5
 
-    width, height = size_of(plot_confusions(counts, names, [name[:7] for name in names]))
+    width, height = size_of(plot_confusions(counts, names, [name[:7] for name in names])[0])
 
     assert width > 133 * 14  # 14 px a row hold a 6.5 pt letter at 110 dpi
     assert height > 133 * 14
@@ -35,15 +35,23 @@ def test_classes_that_nobody_saw_or_said_take_no_room() -> None:
     counts = np.zeros((133, 133), dtype=np.int64)
     counts[0, 1] = counts[1, 1] = 3
 
-    assert max(size_of(plot_confusions(counts, names, [None] * 133))) < 1200
+    assert max(size_of(plot_confusions(counts, names, [None] * 133)[0])) < 1200
 
 
 @pytest.mark.parametrize("crops", [["a"], [None]])
 def test_one_class_can_be_drawn(crops: list[str | None]) -> None:
-    assert plot_confusions(np.array([[4]]), ["a--rust"], crops).startswith(b"\x89PNG")
+    assert plot_confusions(np.array([[4]]), ["a--rust"], crops)[0].startswith(b"\x89PNG")
 
 
 def test_the_same_counts_give_the_same_picture() -> None:
     counts = np.array([[4, 1], [0, 3]])
 
     assert plot_confusions(counts, ["a", "b"], [None, None]) == plot_confusions(counts, ["a", "b"], [None, None])
+
+
+def test_the_matrix_as_svg_keeps_its_names_as_text() -> None:
+    names = [f"crop · disease {index:03}" for index in range(133)]
+
+    svg = plot_confusions(np.eye(133, dtype=np.int64), names, [None] * 133)[1].decode("utf-8")
+
+    assert svg.count("crop · disease 132") >= 2  # on both sides

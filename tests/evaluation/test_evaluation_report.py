@@ -78,8 +78,8 @@ def test_the_page_is_whole_and_needs_nothing_beside_itself(colour_config: Evalua
     assert parser.open == []
     assert "{{" not in page
     assert "{%" not in page
-    assert len(parser.addresses) == 3
-    assert all(address.startswith("data:image/png;base64,") for address in parser.addresses)
+    assert len(parser.addresses) == 5  # four plots and the photo of the one confusion
+    assert all(address.startswith("data:image/") for address in parser.addresses)
     assert f'<html lang="{language}">' in page
 
 

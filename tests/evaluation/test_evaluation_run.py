@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from plantset.core.errors import ConfigError, DataError
 from plantset.core.language import set_message_language
@@ -18,6 +19,8 @@ from plantset.evaluation.measure import evaluate_model
 from plantset.evaluation.output import Evaluation
 from plantset.evaluation.predict import plan_notes
 from plantset.evaluation.run import evaluate
+from plantset.evaluation.unknown import fit_unknown_rule
+from plantset.models.decision import Calibration
 
 from .conftest import COLOURS, ColourModel
 
@@ -176,11 +179,13 @@ def test_every_file_is_written(colour_config: EvaluateConfig, use_model: ColourM
         "class_f1.png",
         "confusion_matrix.csv",
         "confusion_matrix.png",
+        "confusion_matrix.svg",
         "evaluate_config.json",
         "metrics.json",
         "predictions.jsonl",
         "reliability.png",
         "report.html",
+        "risk_coverage.png",
     ]
 
 
@@ -261,3 +266,72 @@ def test_the_summary_says_the_verdict_and_where_the_report_is(
     assert "93.8%" in summary
     assert "selection split" in summary
     assert summary.endswith("report.html")
+
+
+def test_photos_without_plant_and_of_unlearned_classes_are_each_a_row(colour_config: EvaluateConfig) -> None:
+    model = ColourModel(class_names=tuple(sorted(set(COLOURS) - {"maize--rust"})))
+
+    unknown = {row.kind: row for row in measure(colour_config, model).results.unknown}
+
+    assert unknown["unlearned classes"].num_photos == 4
+    assert {"black", "noise"} < set(unknown)
+    assert unknown["black"].refused is None  # this model carries no rule
+
+
+def test_a_model_with_a_rule_calls_black_photos_unknown(colour_config: EvaluateConfig) -> None:
+    labels = np.arange(64) % len(COLOURS)
+    shades = np.array([COLOURS[name] for name in sorted(COLOURS)], dtype=np.float64)[labels]
+    features = shades + np.random.default_rng(0).normal(scale=4, size=shades.shape)
+    rule = fit_unknown_rule(features, labels, features, known_error=0.05)
+    model = ColourModel(calibration=Calibration(temperature=2.0, unknown=rule))
+
+    evaluation = measure(colour_config, model)
+
+    black = next(row for row in evaluation.results.unknown if row.kind == "black")
+    assert black.refused == 1.0
+    assert black.auroc.value == 1.0
+
+
+def test_descriptions_are_made_from_the_tokens_of_the_answer(colour_config: EvaluateConfig) -> None:
+    encoded: list[int] = []
+
+    class Counting(ColourModel):
+        def encode_photos(self, pixels_BHWC: Tensor) -> Tensor:
+            encoded.append(len(pixels_BHWC))
+            return super().encode_photos(pixels_BHWC)
+
+    with_captions = measure(dataclasses.replace(colour_config, caption_count=None), Counting())
+    seen_with, encoded[:] = sum(encoded), []
+    measure(dataclasses.replace(colour_config, caption_count=0), Counting())
+
+    assert with_captions.results.captions is not None
+    assert seen_with == sum(encoded)
+
+
+def test_test_time_augmentation_is_scored_against_one_view(colour_config: EvaluateConfig) -> None:
+    gain = measure(dataclasses.replace(colour_config, tta=True)).results.tta_gain
+
+    assert gain is not None
+    assert gain.value == 0.0  # a mean colour does not change with a flip
+
+
+def test_robustness_is_measured_only_when_asked_for(colour_config: EvaluateConfig) -> None:
+    asked = measure(dataclasses.replace(colour_config, robustness=True)).results.robustness
+
+    assert measure(colour_config).results.robustness == ()
+    assert {row.kind for row in asked} == {"blur", "jpeg", "dark", "bright", "crop", "small", "rotation"}
+    assert all(row.num_photos == 16 for row in asked)
+    assert next(row for row in asked if (row.kind, row.severity) == ("dark", 3)).loss.value < -0.2
+
+
+def test_the_report_shows_names_with_ids_and_the_photos_of_confusions(
+    colour_config: EvaluateConfig, use_model: ColourModel
+) -> None:
+    set_message_language("fr")
+
+    evaluate(colour_config)
+
+    page = (colour_config.output_dir / "report.html").read_text(encoding="utf-8")
+    assert 'tomate · mildiou <small class="soft">tomato--late-blight</small>' in page
+    assert 'alt="tomato--late-blight/leaf3_0.png"' in page
+    assert "data:image/jpeg;base64," in page
