@@ -24,6 +24,7 @@ class Batch:
         note_labels_B: int64, the class that each note is about; -1 where there is none.
         caption_ids_BT: int64, prompt + text + end, padded with 0; all padding where a class has no text.
         weights_B: float32, 1 for a photo, 0 for the padding that keeps the last batch's shape.
+        epoch: which pass over the photos it is of.
     """
 
     indices_B: Tensor
@@ -34,6 +35,7 @@ class Batch:
     note_labels_B: Tensor
     caption_ids_BT: Tensor
     weights_B: Tensor
+    epoch: int = 0
 
     def __len__(self) -> int:
         return self.labels_B.shape[0]
@@ -53,6 +55,7 @@ class Batch:
             note_labels_B=self.note_labels_B.to(device, non_blocking=True),
             caption_ids_BT=self.caption_ids_BT.to(device, non_blocking=True),
             weights_B=self.weights_B.to(device, non_blocking=True),
+            epoch=self.epoch,
         )
 
     def pin_memory(self) -> Batch:
@@ -70,4 +73,5 @@ class Batch:
             note_labels_B=self.note_labels_B.pin_memory(),
             caption_ids_BT=self.caption_ids_BT.pin_memory(),
             weights_B=self.weights_B.pin_memory(),
+            epoch=self.epoch,
         )

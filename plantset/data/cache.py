@@ -1,33 +1,56 @@
 """What the frozen part of the vision tower makes of each photo, computed once and memory-mapped.
 
-Content-addressed: the folder's name is a hash of weights, preprocessing, photos and augmentation seed, so that a
-change of any of them finds no cache and a stale one is never read.
+Content-addressed per photo: a row is known by (weights × preprocessing × augmentation, SHA-256 of the photo, view), so
+that a change of any of them finds nothing stale, and ten photos more cost ten photos. What is guaranteed:
+
+- every row's checksum is compared each time that it is read: a changed byte never reaches the model;
+- opening compares a sample of each file's rows, or all of them (`check_all`); what is damaged is computed anew;
+- a fill that is killed loses at most the file it was writing: an eighth of a GB, or a 32nd of the whole;
+- of two processes that want the same rows one fills and the other waits; without file locks (some network disks) both
+  fill, each its own files.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from torch import Tensor
 
-from plantset.core.errors import DataError
-from plantset.core.files import read_json, sha256_json, write_json
+from plantset.core.errors import ConfigError, DataError
+from plantset.core.files import sha256_json
 from plantset.core.language import tr
-from plantset.core.log import progress
+from plantset.core.log import progress, say
+from plantset.core.photo import PhotoError
 from plantset.data.batch import Batch
-from plantset.data.dataset import BatchMaker, PhotoReader
-from plantset.data.module import LoaderSettings, make_loader
+from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader
+from plantset.data.feature_files import (
+    CacheDtype,
+    FeatureFile,
+    FeatureWriter,
+    RowId,
+    find_files,
+    remove_leftovers,
+    row_bytes,
+)
+from plantset.data.geometry import Pixels
+from plantset.data.module import LoaderSettings
 from plantset.data.sampler import EpochSampler, Key
 
 Encode = Callable[[Tensor], Tensor]
 _FREE_DISK_RATIO = 0.9
+_MIN_FILE_BYTES = 1 << 27
+_MAX_FILES = 32  # of one fill: each stays open while it is mapped
+_SAMPLED_ROWS = 8
+_ENCODE_BATCH = 32  # always this many, filled up at the end: a photo's bits must not depend on where a fill was killed
+_GB = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,35 +59,44 @@ class CacheSpec:
 
     Attributes:
         fingerprint: of the weights of the frozen part, the preprocessing and the augmentation.
-        photo_hashes: SHA-256 of each photo, in order.
-        num_views: augmented views of each photo; 1 with `augment` False is the one fixed view.
+        photo_hashes: SHA-256 of each photo in hex, in order; two equal photos share their rows.
+        num_views: augmented views of each photo; 1 is the one fixed view where the reader does not augment.
+        dtype: of a feature on disk; fp16 halves the disk, fp32 changes nothing.
     """
 
     fingerprint: str
     photo_hashes: tuple[str, ...]
     num_views: int
+    dtype: CacheDtype = "fp16"
 
     def folder_name(self) -> str:
-        """Return 16 hex digits that name this content."""
-        return sha256_json([self.fingerprint, self.photo_hashes, self.num_views])[:16]
+        """Return 16 hex digits: rows of other weights, preprocessing or format lie elsewhere."""
+        return sha256_json([self.fingerprint, self.dtype])[:16]
 
 
 class FeatureCache:
-    """Features of every photo and view as fp16 on disk, read by memory map.
+    """Features of every photo and view on disk, read by memory map.
 
     Args:
-        folder: of this cache alone, named by `CacheSpec.folder_name`.
+        files: that hold the rows.
+        places_VN: (views, photos, 2), file and row of each.
     """
 
-    def __init__(self, folder: Path, num_views: int) -> None:
-        self._views: list[NDArray[np.float16]] = [
-            np.load(_view_path(folder, view), mmap_mode="r") for view in range(num_views)
-        ]
+    def __init__(self, files: Sequence[FeatureFile], places_VN: NDArray[np.int64]) -> None:
+        self._files = files
+        self._places_VN = places_VN
 
     def read(self, keys: Sequence[Key]) -> Tensor:
-        """Return (B, …) float32 features; epoch e sees view e modulo the number of views."""
-        rows = [self._views[key.epoch % len(self._views)][key.index] for key in keys]
-        return torch.from_numpy(np.stack(rows).astype(np.float32))
+        """Return (B, …) float32 features; epoch e sees view e modulo the number of views.
+
+        Raises:
+            DataError: a row is not as it was written.
+        """
+        views = len(self._places_VN)
+        places = [self._places_VN[key.view % views, key.index] for key in keys]
+        rows, scales = zip(*(self._files[file].row(int(row)) for file, row in places), strict=True)
+        features = torch.from_numpy(np.stack(rows)).float()
+        return features.mul_(torch.tensor(scales).reshape(-1, *[1] * (features.ndim - 1)))
 
 
 class CachedLoader:
@@ -83,91 +115,214 @@ class CachedLoader:
             yield self._maker.make(keys, features_B=self._cache.read(keys))
 
 
-def open_cache(
-    root: Path, spec: CacheSpec, reader: PhotoReader, maker: BatchMaker, encode: Encode, loader: LoaderSettings
-) -> FeatureCache:
-    """Return the cache, filling first what is missing; a killed fill goes on with the next view.
+class FeatureStore:
+    """A folder of cached features: fills what is missing, keeps within its limit.
 
     Args:
-        root: folder of all caches.
-        reader: gives the views; augmenting when `spec.num_views` are wanted.
-        encode: uint8 photos (B, H, W, 3) -> features (B, …), on any device.
+        root: folder of all cached features.
+        limit_gb: what the folder may take at most: the least recently used files are removed; None sets no limit.
+        check_all: compare every row's checksum when opening, not a sample of them.
 
-    Raises:
-        DataError: the disk has no room for it, or a photo cannot be read.
+    Attributes:
+        root: the folder.
     """
-    folder = root / spec.folder_name()
-    folder.mkdir(parents=True, exist_ok=True)
-    for view in range(spec.num_views):
-        if not _is_whole(folder, view):
-            _fill_view(folder, view, len(spec.photo_hashes), reader, maker, encode, loader, spec.num_views)
-    return FeatureCache(folder, spec.num_views)
+
+    def __init__(self, root: Path, *, limit_gb: float | None = None, check_all: bool = False) -> None:
+        self.root = root
+        self._limit_bytes = None if limit_gb is None else int(limit_gb * _GB)
+        self._num_checked = None if check_all else _SAMPLED_ROWS
+        self._used: dict[Path, FeatureFile] = {}
+
+    def open(self, spec: CacheSpec, reader: PhotoReader, encode: Encode, loader: LoaderSettings) -> FeatureCache:
+        """Return the features of all photos and views, computing first what is missing.
+
+        Args:
+            reader: gives the views, each a function of the photo and the view alone.
+            encode: uint8 photos (B, H, W, 3) -> features (B, …), on any device.
+
+        Raises:
+            ConfigError: the features do not fit into the limit.
+            DataError: the disk has no room for them, a photo cannot be read, or a feature is no finite number.
+        """
+        folder = self.root / spec.folder_name()
+        folder.mkdir(parents=True, exist_ok=True)
+        held = self._known_rows(folder)
+        if missing := _missing(spec, held):
+            with _locked(folder):
+                held = self._known_rows(folder)  # another process may have filled it meanwhile
+                if missing := _missing(spec, held):
+                    remove_leftovers(folder)
+                    self._fill(folder, spec, missing, reader, encode, loader)
+                    held = self._known_rows(folder)
+        return self._assemble(spec, held)
+
+    def unused_files(self) -> list[FeatureFile]:
+        """Return the files that this training does not read, the least recently used first."""
+        return [file for file in find_files(self.root) if file.path not in self._used]
+
+    def _known_rows(self, folder: Path) -> dict[RowId, tuple[FeatureFile, int]]:
+        """Return where each row of a folder lies; a file that is torn or damaged is removed."""
+        held: dict[RowId, tuple[FeatureFile, int]] = {}
+        for found in find_files(folder):
+            file = self._used.get(found.path, found)
+            if file is found and not file.is_whole(num_checked=self._num_checked):
+                say(tr(f"damaged, computed anew: {file.path}", f"abîmé, recalculé : {file.path}"))
+                file.remove()
+                continue
+            held.update({row_id: (file, row) for row, row_id in enumerate(file.ids())})
+        return held
+
+    def _fill(
+        self,
+        folder: Path,
+        spec: CacheSpec,
+        missing: list[Key],
+        reader: PhotoReader,
+        encode: Encode,
+        loader: LoaderSettings,
+    ) -> None:
+        probe = encode(torch.from_numpy(reader.read(missing[0])[None]))
+        shape = tuple(probe.shape[1:])
+        each = row_bytes(shape, spec.dtype)
+        self._make_room(each * len(missing))
+        say(_estimate(len(missing), each, self.root))
+        rows = max(_MIN_FILE_BYTES // each, len(missing) // _MAX_FILES, 1)
+        rows_per_file = -(-rows // _ENCODE_BATCH) * _ENCODE_BATCH  # whole batches
+        encoded = _encoded(spec, reader, list(_chunks(missing, _ENCODE_BATCH)), encode, loader)
+        for file_keys in _chunks(missing, rows_per_file):
+            FeatureWriter(folder, shape, spec.dtype).write(encoded, len(file_keys))
+
+    def _make_room(self, needed_bytes: int) -> None:
+        """Remove the least recently used files until the new ones fit; refuse what cannot fit."""
+        unused = self.unused_files()
+        if self._limit_bytes is not None:
+            used = sum(file.size_bytes for file in self._used.values())
+            if used + needed_bytes > self._limit_bytes:
+                raise _over_limit(used + needed_bytes, self._limit_bytes)
+            total = used + needed_bytes + sum(file.size_bytes for file in unused)
+            while unused and total > self._limit_bytes:
+                oldest = unused.pop(0)
+                size = oldest.size_bytes
+                total -= size
+                oldest.remove()
+                say(tr(f"removed, long unused: {oldest.path} ({size / _GB:.2f} GB)",
+                       f"supprimé, plus utilisé : {oldest.path} ({size / _GB:.2f} Go)"))  # fmt: skip
+        elif unused:
+            say(_unused_note(self.root, sum(file.size_bytes for file in unused)))
+        free = shutil.disk_usage(self.root).free
+        if needed_bytes > free * _FREE_DISK_RATIO:
+            raise _disk_full(needed_bytes, free)
+
+    def _assemble(self, spec: CacheSpec, held: dict[RowId, tuple[FeatureFile, int]]) -> FeatureCache:
+        numbers: dict[Path, int] = {}
+        files: list[FeatureFile] = []
+        places_VN = np.empty((spec.num_views, len(spec.photo_hashes), 2), dtype=np.int64)
+        for position, photo in enumerate(spec.photo_hashes):
+            for view in range(spec.num_views):
+                file, row = held[bytes.fromhex(photo), view]
+                if file.path not in numbers:
+                    numbers[file.path] = len(files)
+                    files.append(file)
+                places_VN[view, position] = numbers[file.path], row
+        for file in files:
+            file.touch()
+            self._used[file.path] = file
+        return FeatureCache(files, places_VN)
 
 
-def _fill_view(
-    folder: Path,
-    view: int,
-    num_photos: int,
-    reader: PhotoReader,
-    maker: BatchMaker,
-    encode: Encode,
-    loader: LoaderSettings,
-    num_views: int,
-) -> None:
-    sampler = EpochSampler(num_photos, loader.batch_size, seed=0, epoch=view, shuffle=False)
-    title = tr(f"photo features, view {view + 1}/{num_views}", f"traits des photos, vue {view + 1}/{num_views}")
-    stored: np.memmap[Any, np.dtype[np.float16]] | None = None
-    batches = make_loader(reader, sampler, maker, loader)
-    for batch in progress(batches, title=title, total=len(sampler), unit="batch"):
-        real = int(batch.weights_B.sum())
-        assert batch.pixels_BHWC is not None
-        features = encode(batch.pixels_BHWC[:real]).to("cpu", torch.float16).numpy()
-        if stored is None:
-            shape = (num_photos, *features.shape[1:])
-            _check_disk(folder, int(np.prod(shape)) * 2)
-            stored = np.lib.format.open_memmap(_view_path(folder, view), "w+", np.float16, shape)
-        stored[batch.indices_B[:real].numpy()] = features
-    assert stored is not None
-    stored.flush()
-    write_json(_mark_path(folder, view), {"shape": list(stored.shape), "checksum": _checksum(stored)})
+def _missing(spec: CacheSpec, held: dict[RowId, tuple[FeatureFile, int]]) -> list[Key]:
+    """Return what is still to compute, view by view; of equal photos the first."""
+    first = {photo: index for index, photo in reversed(list(enumerate(spec.photo_hashes)))}
+    positions = sorted((index, bytes.fromhex(photo)) for photo, index in first.items())
+    return [
+        Key(view, index) for view in range(spec.num_views) for index, photo in positions if (photo, view) not in held
+    ]
 
 
-def _is_whole(folder: Path, view: int) -> bool:
-    """Return whether the view was filled to the end and still has the bytes that were written (sampled)."""
-    if not _mark_path(folder, view).exists() or not _view_path(folder, view).exists():
-        return False
-    mark = read_json(_mark_path(folder, view))
+def _encoded(
+    spec: CacheSpec, reader: PhotoReader, batches: Sequence[list[Key]], encode: Encode, settings: LoaderSettings
+) -> Iterator[tuple[list[RowId], NDArray[np.float32]]]:
+    workers = settings.num_workers
+    loader: Iterable[object] = PhotoLoader(
+        PhotoDataset(reader),  # type: ignore[arg-type]  # torch types a loader by the dataset's items, not by collate
+        batch_sampler=batches,
+        collate_fn=_stack,
+        num_workers=workers,
+        multiprocessing_context="spawn" if workers else None,
+        prefetch_factor=4 if workers else None,
+    )
+    title = tr("photo features", "traits des photos")
+    for keys, pixels_BHWC in progress(loader, title=title, total=len(batches), unit="batch"):  # type: ignore[misc]
+        full_BHWC = torch.cat([pixels_BHWC, pixels_BHWC[:1].expand(_ENCODE_BATCH - len(keys), -1, -1, -1)])
+        features = encode(full_BHWC)[: len(keys)].to("cpu", torch.float32).numpy()
+        yield [(bytes.fromhex(spec.photo_hashes[key.index]), key.epoch) for key in keys], features
+
+
+def _stack(items: Sequence[tuple[Key, Pixels | PhotoError]]) -> tuple[list[Key], Tensor] | PhotoError:
+    views: list[Pixels] = []
+    for _, view in items:
+        if isinstance(view, PhotoError):
+            return view
+        views.append(view)
+    return [key for key, _ in items], torch.from_numpy(np.stack(views))
+
+
+def _chunks(keys: list[Key], size: int) -> Iterator[list[Key]]:
+    return (keys[start : start + size] for start in range(0, len(keys), size))
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system lets go of it when its holder dies."""
+    lock = FileLock(folder / ".lock")
     try:
-        stored: NDArray[np.float16] = np.load(_view_path(folder, view), mmap_mode="r")
-    except (ValueError, EOFError):  # a torn file: filled again
-        return False
-    return bool(list(stored.shape) == mark["shape"] and _checksum(stored) == mark["checksum"])
+        lock.acquire(timeout=0)
+    except Timeout:
+        say(tr(f"another process fills {folder}: waiting", f"un autre processus remplit {folder} : attente"))
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def _checksum(stored: NDArray[np.float16]) -> float:
-    """Return the sum over 64 evenly spaced photos: finds an unfilled or exchanged file without reading all of it."""
-    rows = np.linspace(0, len(stored) - 1, num=min(64, len(stored))).astype(int)
-    return float(stored[rows].astype(np.float64).sum())
+def _estimate(rows: int, each: int, root: Path) -> str:
+    total = rows * each / _GB
+    return tr(
+        f"photo features to compute: {rows} × {each / 1e3:.0f} kB = {total:.2f} GB in {root}",
+        f"traits des photos à calculer : {rows} × {each / 1e3:.0f} ko = {total:.2f} Go dans {root}",
+    )
 
 
-def _check_disk(folder: Path, needed_bytes: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed_bytes > free * _FREE_DISK_RATIO:
-        raise DataError(
-            tr(
-                f"the feature cache needs {needed_bytes / 1e9:.1f} GB a view, {free / 1e9:.1f} GB are free",
-                f"le cache de traits demande {needed_bytes / 1e9:.1f} Go par vue, {free / 1e9:.1f} Go sont libres",
-            ),
-            tr(
-                "free some disk space, give another --cache-dir, or fewer --cache-views",
-                "libérez de la place, donnez un autre --cache-dir, ou moins de --cache-views",
-            ),
-        )
+def _unused_note(root: Path, unused_bytes: int) -> str:
+    size = unused_bytes / _GB
+    return tr(
+        f"note: {root} holds {size:.2f} GB of features that this training does not use; --cache-gb sets a limit",
+        f"note : {root} contient {size:.2f} Go de traits que cet entraînement n'utilise pas ; --cache-gb fixe une"
+        " limite",
+    )
 
 
-def _view_path(folder: Path, view: int) -> Path:
-    return folder / f"view_{view}.npy"
+def _over_limit(needed_bytes: int, limit_bytes: int) -> ConfigError:
+    needed, limit = needed_bytes / _GB, limit_bytes / _GB
+    return ConfigError(
+        tr(
+            f"the feature cache needs {needed:.2f} GB, --cache-gb allows {limit:.2f}",
+            f"le cache de traits demande {needed:.2f} Go, --cache-gb en autorise {limit:.2f}",
+        ),
+        tr("give more --cache-gb, or fewer --cache-views", "donnez plus de --cache-gb, ou moins de --cache-views"),
+    )
 
 
-def _mark_path(folder: Path, view: int) -> Path:
-    return folder / f"view_{view}.json"
+def _disk_full(needed_bytes: int, free_bytes: int) -> DataError:
+    needed, free = needed_bytes / _GB, free_bytes / _GB
+    return DataError(
+        tr(
+            f"the feature cache needs {needed:.1f} GB more, {free:.1f} GB are free",
+            f"le cache de traits demande {needed:.1f} Go de plus, {free:.1f} Go sont libres",
+        ),
+        tr(
+            "free some disk space, give another --cache-dir, or fewer --cache-views",
+            "libérez de la place, donnez un autre --cache-dir, ou moins de --cache-views",
+        ),
+    )

@@ -123,6 +123,7 @@ class BatchMaker:
             note_labels_B=torch.tensor([label for _, label in notes]),
             caption_ids_BT=torch.from_numpy(captions),
             weights_B=torch.tensor([0.0 if key.is_padding else 1.0 for key in keys]),
+            epoch=keys[0].epoch,
         )
 
 

@@ -22,6 +22,7 @@ from plantset.core.vocabulary import Vocabulary
 from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader, photo_paths
 from plantset.data.examples import Examples, NotePolicy, caption_targets, task_texts
 from plantset.data.sampler import EpochSampler
+from plantset.data.sampling import ClassBalance, Sampling
 
 IMAGENET_PREPROCESS = PreprocessConfig(
     image_size_px=224,
@@ -58,6 +59,7 @@ class DataModule:
         vocabulary: of the caption targets; None when no record has a text.
         text_length: tokens of a caption row.
         augment: random views in training.
+        sampling: how often classes are drawn in training.
     """
 
     records: tuple[Record, ...]
@@ -70,6 +72,7 @@ class DataModule:
     notes: NotePolicy | None
     loader: LoaderSettings
     seed: int
+    sampling: Sampling = "natural"
 
     @property
     def num_classes(self) -> int:
@@ -97,9 +100,12 @@ class DataModule:
     @cached_property
     def class_counts(self) -> NDArray[np.int64]:
         """Training photos per class, (C,)."""
+        return np.bincount(self._train_labels, minlength=self.num_classes)
+
+    @cached_property
+    def _train_labels(self) -> NDArray[np.int64]:
         index = {name: position for position, name in enumerate(self.class_names)}
-        labels = [index[record.class_id] for record in self.split("train")]
-        return np.bincount(labels, minlength=self.num_classes)
+        return np.array([index[record.class_id] for record in self.split("train")], dtype=np.int64)
 
     def examples(self, records: Sequence[Record], *, training: bool) -> Examples:
         """Return labels, notes (in training only) and caption targets of these records."""
@@ -123,7 +129,7 @@ class DataModule:
             start: samples of the epoch that were seen before.
         """
         records = self.split("train")
-        sampler = self.sampler(len(records), epoch=epoch, start=start)
+        sampler = self.train_sampler(epoch=epoch, start=start)
         return self._loader(records, sampler, augment=self.augment, training=True)
 
     def val_dataloader(self) -> PhotoLoader:
@@ -136,10 +142,26 @@ class DataModule:
 
     def _ordered(self, split: Split) -> PhotoLoader:
         records = self.split(split)
-        return self._loader(records, self.sampler(len(records), shuffle=False), augment=False, training=False)
+        return self._loader(records, self.sampler(len(records)), augment=False, training=False)
 
-    def sampler(self, num_photos: int, *, epoch: int = 0, start: int = 0, shuffle: bool = True) -> EpochSampler:
-        """Return the order of an epoch as this process sees it."""
+    def sampler(self, num_photos: int) -> EpochSampler:
+        """Return the order of the records, as this process sees it."""
+        return self._sampler(num_photos, shuffle=False)
+
+    def train_sampler(self, *, epoch: int = 0, start: int = 0) -> EpochSampler:
+        """Return the order of a training epoch, of which `start` samples are done, as this process sees it."""
+        balance = ClassBalance(self._train_labels, self.sampling)
+        return self._sampler(len(self._train_labels), epoch=epoch, start=start, balance=balance)
+
+    def _sampler(
+        self,
+        num_photos: int,
+        *,
+        epoch: int = 0,
+        start: int = 0,
+        shuffle: bool = True,
+        balance: ClassBalance | None = None,
+    ) -> EpochSampler:
         return EpochSampler(
             num_photos,
             self.loader.batch_size,
@@ -149,6 +171,7 @@ class DataModule:
             start=start,
             rank=self.loader.rank,
             world_size=self.loader.world_size,
+            balance=balance,
         )
 
     def _loader(

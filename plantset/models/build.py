@@ -27,7 +27,7 @@ from plantset.models.config import (
     TextPooling,
 )
 from plantset.models.multimodal import MultimodalModel
-from plantset.models.name_scoring import class_name_ids
+from plantset.models.name_scoring import class_name_ids, class_text
 from plantset.models.presets import PRESETS, PresetName, preset_config
 
 
@@ -51,6 +51,7 @@ def create_multimodal_model(
     captioner: CaptionerName | None = None,
     text_pooling: TextPooling | None = None,
     class_names: Sequence[str] = (),
+    class_texts: Sequence[str] = (),
     vocabulary: Vocabulary | None = None,
     language: str = "fr",
     pretrained: bool = True,
@@ -80,6 +81,7 @@ def create_multimodal_model(
         num_queries: image tokens of the connectors resampler and vadapter.
         hierarchy: answer the crop first, then the disease given the crop; needs `class_names`.
         class_names: class ids in index order, such as `tomato--late-blight`.
+        class_texts: each class's name as the captioner writes it; by default the class id's words.
         vocabulary: the captioner's; the classifier "names" needs it, and `class_names`.
         language: of the prompt under which class names are scored.
         pretrained: False starts from random weights.
@@ -116,7 +118,12 @@ def create_multimodal_model(
         },
     )
     vocabulary_size = len(vocabulary) if vocabulary is not None else vocabulary_size
-    config = with_classes(config, class_names, vocabulary, language, hierarchy=hierarchy)
+    if class_names:
+        _check_names("class_names", class_names, num_classes)
+    config = with_crops(config, class_names) if hierarchy else config
+    if config.classifier == "names" and vocabulary is not None:
+        texts = class_texts or [class_text(name) for name in class_names]
+        config = with_names(config, texts, vocabulary, language)
     check_model_config(config)
     check_parts(config, text_model, vocabulary_size)
     vision = build_vision_encoder(
@@ -172,35 +179,42 @@ def assemble(
     return model
 
 
-def with_classes(
-    config: ModelConfig, class_names: Sequence[str], vocabulary: Vocabulary | None, language: str, *, hierarchy: bool
-) -> ModelConfig:
-    """Return the config with what its parts need to know of the classes.
+def with_crops(config: ModelConfig, class_names: Sequence[str]) -> ModelConfig:
+    """Return the config with a hierarchy: each class's crop stands before the two dashes of its id.
 
     Raises:
-        ConfigError: a part needs the names, and they are not given, or not as many as there are classes.
+        ConfigError: the names are not given, or not as many as there are classes.
     """
-    if class_names and len(class_names) != config.num_classes:
-        raise out_of_range("class_names", len(class_names), str(config.num_classes))
-    if not class_names and (hierarchy or config.classifier == "names"):
-        raise ConfigError(
-            tr(
-                "the names of the classes are needed for a hierarchy and for the classifier “names”",
-                "les noms des classes sont nécessaires pour une hiérarchie et pour le classifieur « names »",
-            ),
-            tr("give class_names=", "donnez class_names="),
-        )
-    if hierarchy:
-        crops = [name.partition("--")[0] for name in class_names]
-        order = sorted(set(crops))
-        config = dataclasses.replace(config, hierarchy=True, class_crops=tuple(map(order.index, crops)))
-    if config.classifier == "names" and vocabulary is not None:
-        name_ids = class_name_ids(vocabulary, class_names, language)
-        longest = max(map(len, name_ids), default=0)
-        if longest > config.caption_length:
-            raise out_of_range("text_length", config.caption_length, tr(f"at least {longest}", f"au moins {longest}"))
-        config = dataclasses.replace(config, class_name_ids=name_ids)
-    return config
+    _check_names("class_names", class_names, config.num_classes)
+    crops = [name.partition("--")[0] for name in class_names]
+    order = sorted(set(crops))
+    return dataclasses.replace(config, hierarchy=True, class_crops=tuple(map(order.index, crops)))
+
+
+def with_names(config: ModelConfig, class_texts: Sequence[str], vocabulary: Vocabulary, language: str) -> ModelConfig:
+    """Return the config with each class's name as the captioner's ids.
+
+    Raises:
+        ConfigError: the names are not given, not as many as there are classes, two alike, or too long.
+    """
+    _check_names("class_texts", class_texts, config.num_classes)
+    name_ids = class_name_ids(vocabulary, class_texts, language)
+    longest = max(map(len, name_ids))
+    if longest > config.caption_length:
+        raise out_of_range("text_length", config.caption_length, tr(f"at least {longest}", f"au moins {longest}"))
+    return dataclasses.replace(config, class_name_ids=name_ids)
+
+
+def _check_names(keyword: str, names: Sequence[str], num_classes: int) -> None:
+    if len(set(names)) == num_classes == len(names):
+        return
+    raise ConfigError(
+        tr(
+            f"{keyword} has {len(set(names))} different names, and there are {num_classes} classes",
+            f"{keyword} a {len(set(names))} noms différents, et il y a {num_classes} classes",
+        ),
+        tr("give the name of each class, in index order", "donnez le nom de chaque classe, dans l'ordre des indices"),
+    )
 
 
 def _check_note_length(text: TextEncoder, note_length: int) -> None:

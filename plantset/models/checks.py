@@ -91,6 +91,19 @@ def check_parts(config: ModelConfig, text_model: str, vocabulary_size: int) -> N
             ),
             tr("leave --hierarchy out", "ne donnez pas --hierarchy"),
         )
+    if config.masking and (config.connector != "linear" or config.fusion == "none"):
+        raise ConfigError(
+            tr(
+                "masked modelling predicts each hidden token in its place from the others: the connector"
+                f" “{config.connector}” with the fusion “{config.fusion}” does not allow it",
+                "la modélisation masquée prédit chaque jeton caché à sa place à partir des autres : le connecteur"
+                f" « {config.connector} » avec la fusion « {config.fusion} » ne le permet pas",
+            ),
+            tr(
+                "with --preset flava leave --connector and --fusion as they are, or choose another preset",
+                "avec --preset flava, laissez --connector et --fusion tels quels, ou choisissez un autre préréglage",
+            ),
+        )
     if config.captioner == "prefix" and text_model == NO_TEXT_MODEL:
         raise ConfigError(
             tr(

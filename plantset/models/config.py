@@ -49,9 +49,11 @@ class ModelConfig:
         class_name_ids: each class's name as the captioner's ids, prompt and end included; empty unless the
             classifier is "names".
         captioner: a decoder of its own, or the text model with the image tokens as its prefix.
+        caption_evidence: whether the captioner sees the pooled photo and the predicted classes beside image tokens.
         text_pooling: how note tokens become one vector.
         description: whether photos are compared with the bank of descriptions.
         matching: whether the model says if a note is about the photo.
+        masking: whether it has the heads that predict hidden image and note tokens (`models.masking`).
     """
 
     num_classes: int
@@ -74,9 +76,11 @@ class ModelConfig:
     class_crops: tuple[int, ...] = ()
     class_name_ids: tuple[tuple[int, ...], ...] = ()
     captioner: CaptionerName = "decoder"
+    caption_evidence: bool = False
     text_pooling: TextPooling = "mean"
     description: bool = True
     matching: bool = True
+    masking: bool = False
 
 
 def model_config_from_json(values: Mapping[str, Any]) -> ModelConfig:

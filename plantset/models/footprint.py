@@ -137,9 +137,9 @@ def _training_pass(model: MultimodalModel, batch_size: int) -> None:
     image = model.encode_photos(_photos(model, batch_size))
     output: ModelOutput = model(image, _note_states(model, batch_size), answer=model.names is None)
     if model.captioner is not None:
-        image_BND = output.image_BND[::_CAPTION_STRIDE]
-        ids_BT = torch.zeros(image_BND.shape[0], model.config.caption_length, dtype=torch.int64)
-        model.captioner.loss(ids_BT, image_BND)
+        seen_BND = model.caption_context(output, slice(None, None, _CAPTION_STRIDE))
+        ids_BT = torch.zeros(seen_BND.shape[0], model.config.caption_length, dtype=torch.int64)
+        model.captioner.loss(ids_BT, seen_BND)
 
 
 def _note_states(model: MultimodalModel, batch_size: int) -> NoteStates | None:

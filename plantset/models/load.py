@@ -22,7 +22,7 @@ from plantset.core.classes import ClassInfo, class_info_from_json
 from plantset.core.errors import CheckpointError
 from plantset.core.language import tr
 from plantset.core.preprocess import PreprocessConfig
-from plantset.core.vocabulary import Vocabulary
+from plantset.core.vocabulary import Task, Vocabulary
 from plantset.encoders.registry import (
     build_text_encoder_from,
     build_vision_encoder_from,
@@ -32,6 +32,7 @@ from plantset.encoders.registry import (
 from plantset.encoders.vision import VisionTokens
 from plantset.models.config import ModelConfig, model_config_from_json
 from plantset.models.decision import Calibration, calibration_from_json
+from plantset.models.generation import GREEDY, Decoding
 from plantset.models.multimodal import ModelOutput, MultimodalModel, NoteStates
 from plantset.runtime.checkpoint import Checkpoint, load_checkpoint
 from plantset.runtime.local import DeviceName, find_device
@@ -253,16 +254,20 @@ class LoadedModel:
         return self.predict_tokens(None if pixels_BHWC is None else self.encode_photos(pixels_BHWC), notes)
 
     @torch.inference_mode()
-    def caption_tokens(self, tokens_BKC: Tensor, language: str) -> list[str]:
-        """Write a description of each photo from its tokens.
+    def caption_tokens(
+        self, tokens_BKC: Tensor, language: str, *, task: Task = "DESCRIBE", decoding: Decoding = GREEDY
+    ) -> list[str]:
+        """Write the text that is asked for, a description by default, of each photo from its tokens.
 
         Raises:
-            CheckpointError: the model has no captioner, or was not trained in that language.
+            CheckpointError: the model has no captioner, or was not trained in that language or for that task.
+            ConfigError: settings of decoding that exclude each other.
         """
-        vocabulary = self._vocabulary(language)
+        vocabulary = self._vocabulary(language, task)
         assert self.model.captioner is not None
-        image_BND = self.model(self._seen(tokens_BKC), None).image_BND
-        ids = self.model.captioner.generate(image_BND, vocabulary.prompt_ids(language))
+        ids = self.model.captioner.generate(
+            self._caption_context(tokens_BKC), vocabulary.prompt_ids(language, task), decoding=decoding
+        )
         return [vocabulary.decode(row) for row in ids.tolist()]
 
     def caption_batch(self, pixels_BHWC: Tensor, language: str) -> list[str]:
@@ -276,9 +281,11 @@ class LoadedModel:
         assert self.model.captioner is not None
         length = self.model.config.caption_length
         rows = torch.from_numpy(np.stack([vocabulary.encode(text, language=language, length=length) for text in texts]))
-        image_BND = self.model(self._seen(tokens_BKC), None).image_BND
-        total, words = self.model.captioner.loss(rows.to(self.device), image_BND)
+        total, words = self.model.captioner.loss(rows.to(self.device), self._caption_context(tokens_BKC))
         return float(total), int(words)
+
+    def _caption_context(self, tokens_BKC: Tensor) -> Tensor:
+        return self.model.caption_context(self.model(self._seen(tokens_BKC), None, answer=False))
 
     def _seen(self, tokens_BKC: Tensor | None) -> VisionTokens | None:
         if tokens_BKC is None:
@@ -292,12 +299,17 @@ class LoadedModel:
             attach_text(self.model, self._checkpoint)  # on the first note: photos alone need no text tower
         return self.model.encode_notes(notes)
 
-    def _vocabulary(self, language: str) -> Vocabulary:
+    def _vocabulary(self, language: str, task: Task = "DESCRIBE") -> Vocabulary:
         if self.card.vocabulary is None or language not in self.languages:
             known = ", ".join(self.languages) or tr("none", "aucune")
             raise CheckpointError(
                 tr(f"this model does not describe in '{language}'", f"ce modèle ne décrit pas en « {language} »"),
                 tr(f"languages it knows: {known}", f"langues qu'il connaît : {known}"),
+            )
+        if task not in self.card.vocabulary.tasks:
+            raise CheckpointError(
+                tr(f"this model was not trained for the task {task}", f"ce modèle n'a pas appris la tâche {task}"),
+                tr("train again: plantset train", "recommencez l'entraînement : plantset train"),
             )
         return self.card.vocabulary
 

@@ -85,18 +85,14 @@ class NameScorer(nn.Module):
             self.register_buffer(name, tensor, persistent=False)  # the config holds the names
 
 
-def class_name_ids(vocabulary: Vocabulary, class_names: Sequence[str], language: str) -> tuple[tuple[int, ...], ...]:
-    """Return each class's name as the captioner reads and writes it: the prompt <CLASSIFY>, the words, the end.
-
-    Args:
-        class_names: class ids; `tomato--late-blight` is written "tomato: late blight".
-    """
+def class_name_ids(vocabulary: Vocabulary, class_texts: Sequence[str], language: str) -> tuple[tuple[int, ...], ...]:
+    """Return each class's name as the captioner reads and writes it: the prompt <CLASSIFY>, the words, the end."""
     prompt = vocabulary.prompt_ids(language, "CLASSIFY")
-    return tuple((*prompt, *vocabulary.word_ids(class_text(name)), END_ID) for name in class_names)
+    return tuple((*prompt, *vocabulary.word_ids(text), END_ID) for text in class_texts)
 
 
 def class_text(class_name: str) -> str:
-    """Return a class id as words."""
+    """Return a class id as words: `tomato--late-blight` is "tomato: late blight"; no two ids are alike then."""
     return class_name.replace("--", ": ").replace("-", " ")
 
 

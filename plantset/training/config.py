@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from plantset.core.options import option
+from plantset.data.feature_files import CacheDtype
+from plantset.data.sampling import Sampling
 from plantset.models.config import (
     PACKAGED_TEXT,
     PACKAGED_VISION,
@@ -14,8 +16,15 @@ from plantset.models.config import (
     ClassifierName,
     ConnectorName,
     FusionName,
+    TextPooling,
 )
 from plantset.models.presets import PresetName
+
+OptimizerName = Literal["adamw", "sgd", "lion", "nadamw"]
+ScheduleName = Literal["cosine", "constant", "one-cycle"]
+
+OptimizerName = Literal["adamw", "sgd", "lion", "nadamw"]
+ScheduleName = Literal["cosine", "constant", "one-cycle"]
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,12 @@ class TrainConfig:
     )
     epochs: int = option(10, en="passes over the training photos", fr="passages sur les photos d'entraînement")
     batch_size: int = option(32, en="photos in a step", fr="photos par pas")
+    accumulate_steps: int = option(
+        1,
+        en="batches whose gradients add up to one step: 2 with half the --batch-size learns the same with less memory",
+        fr="lots dont les gradients forment un seul pas : 2 avec un --batch-size moitié apprend la même chose avec"
+        " moins de mémoire",
+    )
     learning_rate: float = option(
         1e-3,
         en="of the new parts, at the end of warm-up; usual: 1e-5 to 1e-3",
@@ -114,6 +129,48 @@ class TrainConfig:
         " 0.1 for all others)",
         fr="taux d'apprentissage de la tour de vision, en part de --learning-rate (défaut : 0,5 pour le réseau fourni,"
         " 0,1 pour les autres)",
+    )
+    optimizer: OptimizerName = option(
+        "adamw",
+        en="adamw, sgd (Nesterov momentum 0.9; wants 10 to 100 times adamw's learning rate), lion (a third to a tenth"
+        " of it), or nadamw",
+        fr="adamw, sgd (élan de Nesterov 0,9 ; veut 10 à 100 fois le taux d'adamw), lion (un tiers à un dixième), ou"
+        " nadamw",
+    )
+    schedule: ScheduleName = option(
+        "cosine",
+        en="the learning rate after warm-up: half a cosine to 0, constant, or one-cycle (rises for 30 % of the steps"
+        " unless --warmup-steps is given)",
+        fr="le taux d'apprentissage après l'échauffement : un demi-cosinus jusqu'à 0, constant, ou one-cycle (monte"
+        " pendant 30 % des pas sauf --warmup-steps)",
+    )
+    layer_decay: float = option(
+        1.0,
+        en="each layer of the vision tower learns at this share of the rate of the layer above it; usual for"
+        " transformers: 0.65 to 0.8 (1: all alike)",
+        fr="chaque couche de la tour de vision apprend à cette part du taux de la couche au-dessus ; usuel pour les"
+        " transformeurs : 0,65 à 0,8 (1 : toutes pareilles)",
+    )
+    optimizer: OptimizerName = option(
+        "adamw",
+        en="adamw, sgd (Nesterov momentum 0.9; wants 10 to 100 times adamw's learning rate), lion (a third to a tenth"
+        " of it), or nadamw",
+        fr="adamw, sgd (élan de Nesterov 0,9 ; veut 10 à 100 fois le taux d'adamw), lion (un tiers à un dixième), ou"
+        " nadamw",
+    )
+    schedule: ScheduleName = option(
+        "cosine",
+        en="the learning rate after warm-up: half a cosine to 0, constant, or one-cycle (rises for 30 % of the steps"
+        " unless --warmup-steps is given)",
+        fr="le taux d'apprentissage après l'échauffement : un demi-cosinus jusqu'à 0, constant, ou one-cycle (monte"
+        " pendant 30 % des pas sauf --warmup-steps)",
+    )
+    layer_decay: float = option(
+        1.0,
+        en="each layer of the vision tower learns at this share of the rate of the layer above it; usual for"
+        " transformers: 0.65 to 0.8 (1: all alike)",
+        fr="chaque couche de la tour de vision apprend à cette part du taux de la couche au-dessus ; usuel pour les"
+        " transformeurs : 0,65 à 0,8 (1 : toutes pareilles)",
     )
     weight_decay: float = option(
         0.05,
@@ -135,8 +192,38 @@ class TrainConfig:
         en="weigh rare classes up in the loss (scikit-learn's balanced weights)",
         fr="peser davantage les classes rares dans la perte (poids équilibrés de scikit-learn)",
     )
+    logit_adjustment: float | None = option(
+        None,
+        en="how strongly rare classes are favoured in training through the logarithm of their share (default: 1, or 0"
+        " with --class-weights: both together overdo it)",
+        fr="à quel point les classes rares sont favorisées à l'entraînement par le logarithme de leur part (défaut : 1,"
+        " ou 0 avec --class-weights : les deux ensemble, c'est trop)",
+    )
+    sampling: Sampling = option(
+        "natural",
+        en="how often classes are drawn: as they are, by the square root of their size, or all alike",
+        fr="fréquence de tirage des classes : telles quelles, selon la racine carrée de leur taille, ou à égalité",
+    )
+    logit_adjustment: float | None = option(
+        None,
+        en="how strongly rare classes are favoured in training through the logarithm of their share (default: 1, or 0"
+        " with --class-weights: both together overdo it)",
+        fr="à quel point les classes rares sont favorisées à l'entraînement par le logarithme de leur part (défaut : 1,"
+        " ou 0 avec --class-weights : les deux ensemble, c'est trop)",
+    )
+    sampling: Sampling = option(
+        "natural",
+        en="how often classes are drawn: as they are, by the square root of their size, or all alike",
+        fr="fréquence de tirage des classes : telles quelles, selon la racine carrée de leur taille, ou à égalité",
+    )
     gradient_clip: float = option(
         1.0, en="largest global gradient norm (0: no clipping)", fr="plus grande norme du gradient (0 : sans limite)"
+    )
+    ema_decay: float = option(
+        0.0,
+        en="keep an exponential moving average of the weights, judged and saved in their place (0: none; usual: 0.999)",
+        fr="garder une moyenne mobile exponentielle des poids, jugée et enregistrée à leur place (0 : aucune ;"
+        " usuel : 0,999)",
     )
     mixed_precision: bool = option(
         False,
@@ -174,6 +261,42 @@ class TrainConfig:
         None,
         en="where the cache lies; by default in the checkpoint folder",
         fr="où est le cache ; par défaut dans le dossier des points de contrôle",
+    )
+    cache_gb: float | None = option(
+        None,
+        en="what the cache folder may take at most, in GB: features long unused are removed, and what cannot fit is"
+        " refused before anything is computed (default: what the disk has room for)",
+        fr="ce que le dossier du cache peut prendre au plus, en Go : les traits plus utilisés depuis longtemps sont"
+        " supprimés, et ce qui ne peut tenir est refusé avant tout calcul (défaut : la place qu'a le disque)",
+    )
+    cache_dtype: CacheDtype = option(
+        "fp16",
+        en="format of the cached features: fp16 takes half the disk, fp32 rounds nothing",
+        fr="format des traits en cache : fp16 prend moitié moins de disque, fp32 n'arrondit rien",
+    )
+    check_cache: bool = option(
+        False,
+        en="compare the checksum of every cached feature before training; each is compared when it is read in any case",
+        fr="comparer la somme de contrôle de chaque trait en cache avant l'entraînement ; chacune est de toute façon"
+        " comparée à la lecture",
+    )
+    cache_gb: float | None = option(
+        None,
+        en="what the cache folder may take at most, in GB: features long unused are removed, and what cannot fit is"
+        " refused before anything is computed (default: what the disk has room for)",
+        fr="ce que le dossier du cache peut prendre au plus, en Go : les traits plus utilisés depuis longtemps sont"
+        " supprimés, et ce qui ne peut tenir est refusé avant tout calcul (défaut : la place qu'a le disque)",
+    )
+    cache_dtype: CacheDtype = option(
+        "fp16",
+        en="format of the cached features: fp16 takes half the disk, fp32 rounds nothing",
+        fr="format des traits en cache : fp16 prend moitié moins de disque, fp32 n'arrondit rien",
+    )
+    check_cache: bool = option(
+        False,
+        en="compare the checksum of every cached feature before training; each is compared when it is read in any case",
+        fr="comparer la somme de contrôle de chaque trait en cache avant l'entraînement ; chacune est de toute façon"
+        " comparée à la lecture",
     )
     image_size: int | None = option(
         None,
@@ -232,6 +355,11 @@ class TrainConfig:
         en="language in which the model describes by default",
         fr="langue dans laquelle le modèle décrit par défaut",
     )
+    text_pooling: TextPooling | None = option(
+        None,
+        en="how a note's tokens become one vector (default: the preset's, mean)",
+        fr="comment les jetons d'une note deviennent un vecteur (défaut : celui du préréglage, mean)",
+    )
     num_workers: int = option(
         2,
         en="processes that decode photos; 0 decodes in this one",
@@ -263,6 +391,26 @@ class TrainConfig:
         0,
         en="also keep the state of every Nth epoch as epoch_NNN.pth (0: only best and last)",
         fr="garder aussi l'état toutes les N époques, epoch_NNN.pth (0 : seulement best et last)",
+    )
+    keep_last: int = option(
+        0,
+        en="of the states of --save-every keep only the newest so many (0: all)",
+        fr="des états de --save-every, ne garder que les plus récents (0 : tous)",
+    )
+    save_steps: int = option(
+        500,
+        en="save the state inside an epoch, too, every so many steps (0: after epochs alone)",
+        fr="enregistrer aussi l'état au milieu d'une époque, tous les tant de pas (0 : seulement après les époques)",
+    )
+    max_steps: int = option(
+        0,
+        en="stop after this many steps; the learning rate comes down by then (0: all epochs)",
+        fr="arrêter après tant de pas ; le taux d'apprentissage redescend d'ici là (0 : toutes les époques)",
+    )
+    max_time: str | None = option(
+        None,
+        en="stop in time: 30m, 2h, 1h30m; the learning rate comes down by then",
+        fr="arrêter à temps : 30m, 2h, 1h30m ; le taux d'apprentissage redescend d'ici là",
     )
     early_stopping: int = option(
         0,

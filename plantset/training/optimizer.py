@@ -1,44 +1,118 @@
-"""Which parameter learns how fast, and which decays."""
+"""Which parameter learns how fast, which decays, and by which rule."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+import timm.optim
 import torch
+from timm.models import group_parameters
 from torch import nn
 
-# Positions and tokens that a transformer holds as bare parameters of more than one dimension, by their usual names.
-_NEVER_DECAYED = ("pos_embed", "cls_token", "reg_token", "dist_token", "relative_position_bias_table")
+from plantset.training.config import OptimizerName
+
+_VISION = "vision."
+_BACKBONE = "vision.model."  # timm's own names of layers begin behind it
+_SGD_MOMENTUM = 0.9
 
 
-def build_optimizer(
-    model: nn.Module, *, learning_rate: float, vision_ratio: float, weight_decay: float
-) -> torch.optim.AdamW:
-    """Return AdamW over the trainable parameters: the vision tower at its own rate, no decay on vectors.
+@dataclass(frozen=True, slots=True)
+class OptimizerSettings:
+    """How the parameters learn.
 
-    Norms, biases, positions, embeddings and temperatures never decay. A frozen parameter is in no group.
+    Attributes:
+        name: adamw (Loshchilov and Hutter, arXiv 1711.05101), sgd with Nesterov momentum, lion (Chen et al.,
+            arXiv 2302.06675) or nadamw; torch's and timm's own.
+        learning_rate: of the new parts, at its peak.
+        vision_ratio: the vision tower's learning rate as a share of it.
+        layer_decay: each layer of the vision tower learns at this share of the rate of the layer above it (as in
+            BEiT, arXiv 2106.08254, appendix H); 1 lets all learn alike.
     """
-    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+
+    learning_rate: float
+    vision_ratio: float = 1.0
+    weight_decay: float = 0.0
+    name: OptimizerName = "adamw"
+    layer_decay: float = 1.0
+
+
+class _Group(NamedTuple):
+    is_vision: bool
+    depth: int  # layers between this one and the top of the vision tower
+    decays: bool
+
+
+def build_optimizer(model: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
+    """Return the optimizer over the trainable parameters: the vision tower at its own rates, no decay on vectors.
+
+    Weights of layers decay; norms, biases, embeddings, and whatever a module holds bare (positions, class tokens,
+    queries, temperatures) never do. A frozen parameter is in no group.
+    """
+    unlike_weights = _never_decayed(model)
+    depths = _depths(model) if settings.layer_decay < 1 else {}
+    groups: dict[_Group, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        is_vector = parameter.ndim < 2 or id(parameter) in embeddings or name.split(".")[-1] in _NEVER_DECAYED
-        groups.setdefault((name.startswith("vision."), not is_vector), []).append(parameter)
-    settings: list[dict[str, Any]] = [
-        {
-            "params": parameters,
-            "lr": learning_rate * (vision_ratio if is_vision else 1.0),
-            "weight_decay": weight_decay if decays else 0.0,
-        }
-        for (is_vision, decays), parameters in sorted(groups.items())
-    ]
-    for group in settings:
-        group["initial_lr"] = group["lr"]
-    return torch.optim.AdamW(settings, lr=learning_rate, weight_decay=weight_decay)
+        if parameter.requires_grad:
+            decays = parameter.ndim >= 2 and name.endswith("weight") and id(parameter) not in unlike_weights
+            group = _Group(name.startswith(_VISION), depths.get(name, 0), decays)
+            groups.setdefault(group, []).append(parameter)
+    listed: list[dict[str, Any]] = []
+    for group, parameters in sorted(groups.items()):
+        ratio = settings.vision_ratio * settings.layer_decay**group.depth if group.is_vision else 1.0
+        rate = settings.learning_rate * ratio
+        decay = settings.weight_decay if group.decays else 0.0
+        listed.append({"params": parameters, "lr": rate, "initial_lr": rate, "weight_decay": decay})
+    return _create(listed, settings)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
     """Set every group to its own rate times `factor`."""
     for group in optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor
+
+
+def _create(groups: list[dict[str, Any]], settings: OptimizerSettings) -> torch.optim.Optimizer:
+    if settings.name == "adamw":
+        # one kernel over all parameters; torch's default on a CPU goes from parameter to parameter
+        return torch.optim.AdamW(
+            groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=_can_fuse(groups)
+        )
+    optimizer: torch.optim.Optimizer = timm.optim.create_optimizer_v2(
+        groups,
+        opt=settings.name,
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        **({"momentum": _SGD_MOMENTUM} if settings.name == "sgd" else {}),
+    )
+    return optimizer
+
+
+def _can_fuse(groups: list[dict[str, Any]]) -> bool:
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    return all(parameter.is_floating_point() and parameter.device.type in ("cpu", "cuda") for parameter in parameters)
+
+
+def _never_decayed(model: nn.Module) -> set[int]:
+    """Return ids of the embeddings, and of what the vision tower's own author says should not decay."""
+    chosen = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    backbone = _backbone(model)
+    if backbone is not None and hasattr(backbone, "no_weight_decay"):
+        named = dict(backbone.named_parameters())
+        chosen |= {id(named[name]) for name in backbone.no_weight_decay() if name in named}
+    return chosen
+
+
+def _depths(model: nn.Module) -> dict[str, int]:
+    """Return how many layers of the vision tower lie above each of its parameters, by timm's own account."""
+    backbone = _backbone(model)
+    if backbone is None:
+        return {}
+    layers = group_parameters(backbone, backbone.group_matcher(coarse=False), reverse=True)  # type: ignore[operator]
+    top = max(layers.values())
+    return {_BACKBONE + name: top - layer for name, layer in layers.items()}
+
+
+def _backbone(model: nn.Module) -> nn.Module | None:
+    vision = getattr(model, "vision", None)
+    return getattr(vision, "model", None)

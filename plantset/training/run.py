@@ -4,65 +4,54 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import platform
+import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from plantset import __version__
-from plantset.core.classes import class_infos
 from plantset.core.errors import ConfigError, DeviceError
-from plantset.core.files import sha256_json, write_json
+from plantset.core.files import write_json
 from plantset.core.language import tr
-from plantset.core.log import say
-from plantset.core.options import command_line, to_json_values, write_resolved
-from plantset.data.module import photo_batches
-from plantset.data.sampler import EpochSampler
-from plantset.evaluation import calibration
-from plantset.evaluation.classification import score_macro_f1
-from plantset.models.build import count_parameters
-from plantset.models.decision import Calibration
-from plantset.models.load import LoadedModel, ModelCard, load_model, to_checkpoint
+from plantset.models.load import load_model, to_checkpoint
 from plantset.models.multimodal import MultimodalModel
 from plantset.runtime.checkpoint import load_checkpoint, save_checkpoint
 from plantset.runtime.launch import launch
 from plantset.runtime.strategy import Strategy
-from plantset.training.config import TpuTrainConfig, TrainConfig
-from plantset.training.loop import Hooks, Plan, Progress, fit
-from plantset.training.optimizer import build_optimizer
-from plantset.training.pictures import MAX_TILES, draw_batch, draw_history, write_history
-from plantset.training.state import (
-    BEST_NAME,
-    LAST_NAME,
-    load_initial_weights,
-    load_weights_of,
-    restore_state,
-    save_state,
+from plantset.training.announce import (
+    announce,
+    draw_first_batch,
+    log_values,
+    open_log,
+    tell_epoch,
+    write_photos,
 )
+from plantset.training.average import WeightAverage
+from plantset.training.config import TpuTrainConfig, TrainConfig
+from plantset.training.feeds import PhotoFeeds
+from plantset.training.judging import build_judge, calibrate, score_checkpoint
+from plantset.training.loop import Hooks, Plan, Progress, Trainer
+from plantset.training.meter import LossDivergedError
+from plantset.training.optimizer import OptimizerSettings, build_optimizer
+from plantset.training.pictures import draw_history
+from plantset.training.saving import Saver
+from plantset.training.schedule import default_warmup_steps
+from plantset.training.state import BEST_NAME, LAST_NAME, load_initial_weights, load_weights_of
 from plantset.training.step import term_counts, training_terms, weighted_sum
+from plantset.training.stopping import Clock, StopRequest, listening, memory_told, seconds_of
 from plantset.training.task import (
-    PhotoFeeds,
     Task,
+    build_card,
     build_objective,
     check_numbers,
-    labels_of,
     note_encoder,
     prepare_task,
-    val_answers,
-    val_logits,
+    stage_of,
     vision_learning_rate_ratio,
 )
-
-_WARMUP_RATIO = 0.05
 
 
 @dataclass(frozen=True)
@@ -108,50 +97,132 @@ class TrainReport:
         return 0
 
 
-def train(config: TrainConfig) -> TrainReport:
+@dataclass(frozen=True)
+class StoppedReport:
+    """A training that a signal stopped: nothing is lost, and nothing is calibrated yet."""
+
+    last_path: Path
+    epochs_done: int
+    steps_done: int
+    signal_number: int
+
+    def summary(self) -> str:
+        """Return where it stopped and how it goes on."""
+        name = signal.Signals(self.signal_number).name if self.signal_number else "another process"
+        return tr(
+            f"stopped by {name} after {self.epochs_done} epochs, step {self.steps_done}; the state is saved:"
+            f" {self.last_path}\ngo on with the same command and --resume auto",
+            f"arrêté par {name} après {self.epochs_done} époques, pas {self.steps_done} ; l'état est enregistré :"
+            f" {self.last_path}\nreprenez avec la même commande et --resume auto",
+        )
+
+    @property
+    def exit_code(self) -> int:
+        """Return 128 + the signal, as a shell does."""
+        return 128 + (self.signal_number or signal.SIGTERM)
+
+
+def train(config: TrainConfig) -> TrainReport | StoppedReport:
     """Train a model; leaves best_model.pth, last_model.pth, history and logs in the checkpoint folder.
 
     Raises:
         ConfigError, DataError, CheckpointError, DeviceError: what the user can mend.
     """
+    started = time.perf_counter()
     check_numbers(config)
     if config.num_threads is not None:
         torch.set_num_threads(config.num_threads)
-    with launch(config.device, mixed_precision=config.mixed_precision) as strategy:
-        return _train(config, strategy)
+    with launch(config.device, mixed_precision=config.mixed_precision) as strategy, memory_told(config):
+        return _train(config, strategy, started)
 
 
-def _train(config: TrainConfig, strategy: Strategy) -> TrainReport:
-    started = time.perf_counter()
-    task = prepare_task(config, rank=strategy.rank, world_size=strategy.world_size)
+def _train(config: TrainConfig, strategy: Strategy, started: float) -> TrainReport | StoppedReport:
+    task = prepare_task(
+        config,
+        rank=strategy.rank,
+        world_size=strategy.world_size,
+        pin_memory=strategy.device.type == "cuda",
+    )
     model = task.model
     strategy.prepare(model)
-    card = _card(task)
+    card = build_card(task)
     if config.init_checkpoint is not None:
         load_initial_weights(model, card, config.init_checkpoint)
-    strategy.on_main(lambda: _announce(task, strategy))
-    strategy.on_main(lambda: _draw_first_batch(task))
+    strategy.on_main(lambda: announce(task, strategy, card.data))
+    strategy.on_main(lambda: draw_first_batch(task))
     feeds = PhotoFeeds(task, strategy)
-    plan = _plan(config, len(feeds.train(0)), len(task.selection))
     optimizer = build_optimizer(
         model,
-        learning_rate=config.learning_rate,
-        vision_ratio=vision_learning_rate_ratio(config),
-        weight_decay=config.weight_decay,
+        OptimizerSettings(
+            config.learning_rate,
+            vision_learning_rate_ratio(config),
+            config.weight_decay,
+            config.optimizer,
+            config.layer_decay,
+        ),
     )
-    progress = _resume(config, model, card, optimizer, strategy)
+    average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
+    saver = Saver(config.checkpoint_dir, model, card, optimizer, strategy, average, config.save_every, config.keep_last)
+    progress = Progress() if config.resume is None else saver.resume(config.resume)
+    with open_log(config, strategy) as writer, listening() as request:
+        hooks = _hooks(task, feeds, saver, writer, request)
+        trainer = Trainer(model, optimizer, strategy, _plan(task), progress, hooks, average)
+        try:
+            ending = trainer.fit(request, Clock(seconds_of(config.max_time), started))
+        except LossDivergedError as error:
+            lost = error  # a lambda may not close over the name that `except` deletes
+            strategy.on_main(lambda: write_photos(task, progress, lost))
+            raise
+        if ending == "signal":
+            return StoppedReport(
+                config.checkpoint_dir / LAST_NAME, progress.epoch, progress.step, request.signal_number
+            )
+    return _finish(task, feeds, saver, progress, started)
+
+
+def _hooks(task: Task, feeds: PhotoFeeds, saver: Saver, writer: SummaryWriter | None, request: StopRequest) -> Hooks:
     objective, encode_notes = build_objective(task), note_encoder(task)
-    with _open_log(config, strategy) as writer:
-        hooks = Hooks(
-            counts=lambda model, batch: term_counts(model, batch, objective),
-            terms=lambda model, batch: training_terms(model, batch, objective, encode_notes),
-            weigh=lambda terms, counts: weighted_sum(terms, counts, objective.weights),
-            judge=_judge(task, feeds, strategy),
-            epoch_done=_epoch_done(task, card, optimizer, strategy, writer),
-            logged=lambda step, values: _log(writer, values, step),
-        )
-        fit(model, optimizer, strategy, plan, progress, feeds.train, hooks)
-    return _finish(task, feeds, strategy, card, progress, started)
+    score = build_judge(task, feeds, saver.strategy, request)
+
+    def judge(model: MultimodalModel) -> tuple[float, dict[str, float]]:
+        with saver.averaged():
+            return score(model)
+
+    def epoch_done(progress: Progress, is_kept: bool) -> None:
+        saver.save_epoch(progress, is_kept=is_kept)
+        saver.strategy.on_main(lambda: tell_epoch(progress, task.config, writer, is_kept=is_kept))
+
+    return Hooks(
+        loader=feeds.train,
+        begin_epoch=lambda epoch: task.model.train_parts(stage_of(task.config, epoch).trains),
+        counts=lambda model, batch: term_counts(model, batch, objective),
+        terms=lambda model, batch: training_terms(model, batch, objective, encode_notes),
+        weigh=lambda terms, counts: weighted_sum(terms, counts, objective.weights),
+        judge=judge,
+        epoch_done=epoch_done,
+        save=saver.save,
+        logged=lambda step, values: log_values(writer, values, step),
+    )
+
+
+def _plan(task: Task) -> Plan:
+    config, num_photos = task.config, len(task.data.split("train"))
+    plan = Plan(
+        epochs=config.epochs,
+        num_photos=num_photos,
+        batches_per_epoch=-(-num_photos // config.batch_size),
+        warmup_steps=0,
+        gradient_clip=config.gradient_clip,
+        early_stopping=config.early_stopping,
+        accumulate_steps=config.accumulate_steps,
+        selection_photos=len(task.selection),
+        max_steps=config.max_steps,
+        save_steps=config.save_steps,
+        schedule=config.schedule,
+    )
+    if config.warmup_steps is not None:
+        return dataclasses.replace(plan, warmup_steps=config.warmup_steps)
+    return dataclasses.replace(plan, warmup_steps=default_warmup_steps(config.schedule, plan.total_steps))
 
 
 def train_on_tpu(config: TpuTrainConfig) -> TrainReport:
@@ -183,7 +254,7 @@ def train_on_tpu(config: TpuTrainConfig) -> TrainReport:
     )
 
 
-def train_model(*, use_mixed_precision: bool = False, **settings: Any) -> TrainReport:
+def train_model(*, use_mixed_precision: bool = False, **settings: Any) -> TrainReport | StoppedReport:
     """Train from Python: every flag of `plantset train` by its name, `jsonl_file=` required.
 
     Args:
@@ -206,166 +277,15 @@ def train_model(*, use_mixed_precision: bool = False, **settings: Any) -> TrainR
     return train(TrainConfig(**values))
 
 
-def _card(task: Task) -> ModelCard:
-    hashes = sorted(f"{r.split}|{r.class_id}|{r.sha256 or r.image_path}" for r in task.data.records)
-    return ModelCard(
-        classes=class_infos(task.data.records),
-        language=task.config.language,
-        vocabulary=task.data.vocabulary if task.model.captioner is not None else None,
-        calibration=Calibration(),
-        training=to_json_values(task.config),
-        data={
-            "fingerprint": sha256_json(hashes),
-            "num_train": len(task.data.split("train")),
-            "num_val": len(task.val_records),
-        },
-    )
-
-
-def _announce(task: Task, strategy: Strategy) -> None:
-    """Say what is about to be trained, and keep what is needed to do it again."""
-    total, trainable = count_parameters(task.model)
-    config = task.config
-    say(
-        tr(
-            f"{task.data.num_classes} classes, {len(task.data.split('train'))} training photos, "
-            f"{total / 1e6:.1f} M parameters of which {trainable / 1e6:.1f} M learn, "
-            f"{strategy.device} {strategy.precision}",
-            f"{task.data.num_classes} classes, {len(task.data.split('train'))} photos d'entraînement, "
-            f"{total / 1e6:.1f} M paramètres dont {trainable / 1e6:.1f} M apprennent, "
-            f"{strategy.device} {strategy.precision}",
-        )
-    )
-    if config.mixed_precision and strategy.precision == "fp32":
-        say(
-            tr(
-                "note: this device has no fast 16-bit arithmetic; training stays in fp32",
-                "note : cet appareil n'a pas de calcul 16 bits rapide ; l'entraînement reste en fp32",
-            )
-        )
-    write_resolved(config.checkpoint_dir / "train_config.json", config)
-    write_json(
-        config.checkpoint_dir / "run.json",
-        {
-            "command": command_line("train", config),
-            "plantset": __version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-            "device": str(strategy.device),
-            "precision": strategy.precision,
-            "parameters": total,
-            "trainable_parameters": trainable,
-            "data": dict(_card(task).data),
-        },
-    )
-
-
-def _draw_first_batch(task: Task) -> None:
-    """Draw the photos that the first steps of the first epoch see, in their order and as augmented there."""
-    records = task.data.split("train")
-    reader = task.data.reader(records, augment=True)
-    sampler = EpochSampler(len(records), min(MAX_TILES, len(records)), seed=task.config.seed)
-    keys = next(iter(sampler))
-    views = [reader.read(key) for key in keys]
-    draw_batch(views, [records[key.index].class_id for key in keys], task.config.checkpoint_dir / "train_batch.jpg")
-
-
-def _plan(config: TrainConfig, steps_per_epoch: int, selection_photos: int) -> Plan:
-    warmup = config.warmup_steps
-    return Plan(
-        epochs=config.epochs,
-        steps_per_epoch=steps_per_epoch,
-        warmup_steps=round(_WARMUP_RATIO * config.epochs * steps_per_epoch) if warmup is None else warmup,
-        gradient_clip=config.gradient_clip,
-        early_stopping=config.early_stopping,
-        selection_photos=selection_photos,
-    )
-
-
-def _resume(
-    config: TrainConfig,
-    model: MultimodalModel,
-    card: ModelCard,
-    optimizer: torch.optim.Optimizer,
-    strategy: Strategy,
-) -> Progress:
-    if config.resume is None:
-        return Progress()
-    path = config.checkpoint_dir / LAST_NAME if config.resume == "auto" else Path(config.resume)
-    if config.resume == "auto" and not path.exists():
-        return Progress()  # the first start of a job that is always started with --resume auto
-    progress = restore_state(path, model, card, optimizer, strategy)
-    strategy.on_main(lambda: _bring_best(path.parent / BEST_NAME, config.checkpoint_dir / BEST_NAME))
-    say(tr(f"going on after epoch {progress.epoch}", f"reprise après l'époque {progress.epoch}"))
-    return progress
-
-
-def _bring_best(earlier: Path, path: Path) -> None:
-    """Take the kept model along when a run goes on in another folder: a later epoch need not replace it."""
-    if path.resolve() != earlier.resolve():
-        save_checkpoint(path, load_checkpoint(earlier))
-
-
-def _judge(
-    task: Task, feeds: PhotoFeeds, strategy: Strategy
-) -> Callable[[MultimodalModel], tuple[float, dict[str, float]]]:
-    selection = np.array(task.selection)
-    labels = labels_of(task, task.val_records)[selection]
-
-    def judge(model: MultimodalModel) -> tuple[float, dict[str, float]]:
-        logits = val_logits(model, feeds.val(), strategy)[selection]
-        accuracy, macro_f1 = _scores(logits, labels)
-        return macro_f1, {"accuracy": accuracy, "macro_f1": macro_f1}
-
-    return judge
-
-
-def _epoch_done(
-    task: Task, card: ModelCard, optimizer: torch.optim.Optimizer, strategy: Strategy, writer: SummaryWriter | None
-) -> Callable[[Progress, bool], None]:
-    folder, config = task.config.checkpoint_dir, task.config
-
-    def epoch_done(progress: Progress, is_kept: bool) -> None:
-        state = strategy.state()
-        strategy.on_main(lambda: write(progress, is_kept, state))
-
-    def write(progress: Progress, is_kept: bool, state: Mapping[str, Tensor]) -> None:
-        if is_kept:
-            save_checkpoint(folder / BEST_NAME, to_checkpoint(task.model, card))
-        save_state(folder / LAST_NAME, task.model, card, optimizer, state, progress)
-        if config.save_every and progress.epoch % config.save_every == 0:
-            save_state(folder / f"epoch_{progress.epoch:03d}.pth", task.model, card, optimizer, state, progress)
-        write_history(progress.history, folder / "history.csv")
-        row = progress.history[-1]
-        _log(writer, {f"epoch/{name}": value for name, value in row.items()}, progress.step)
-        say(_epoch_line(row, config.epochs, is_kept))
-
-    return epoch_done
-
-
-def _epoch_line(row: Mapping[str, float], epochs: int, is_kept: bool) -> str:
-    line = tr(
-        f"epoch {row['epoch'] + 1:.0f}/{epochs}  loss {row['loss']:.3f}  selection accuracy {row['accuracy']:.4f}"
-        f"  macro-F1 {row['macro_f1']:.4f}  {row['photos_per_s']:.0f} photos/s  data wait"
-        f" {100 * row['data_wait_ratio']:.0f} %",
-        f"époque {row['epoch'] + 1:.0f}/{epochs}  perte {row['loss']:.3f}  sélection : exactitude"
-        f" {row['accuracy']:.4f}  F1 macro {row['macro_f1']:.4f}  {row['photos_per_s']:.0f} photos/s  attente des"
-        f" données {100 * row['data_wait_ratio']:.0f} %",
-    )
-    return line + (tr("  kept", "  gardée") if is_kept else "")
-
-
-def _finish(
-    task: Task, feeds: PhotoFeeds, strategy: Strategy, card: ModelCard, progress: Progress, started: float
-) -> TrainReport:
+def _finish(task: Task, feeds: PhotoFeeds, saver: Saver, progress: Progress, started: float) -> TrainReport:
     """Calibrate the best epoch, write it for good, and score it as a new process would."""
-    folder = task.config.checkpoint_dir
+    folder, strategy = task.config.checkpoint_dir, saver.strategy
     best_path = folder / BEST_NAME
     load_weights_of(task.model, load_checkpoint(best_path))
-    calibrated = dataclasses.replace(card, calibration=_calibrate(task, feeds, strategy))
+    calibrated = dataclasses.replace(saver.card, calibration=calibrate(task, feeds, strategy))
     strategy.on_main(lambda: save_checkpoint(best_path, to_checkpoint(task.model, calibrated)))
     strategy.on_main(lambda: draw_history(progress.history, folder / "history.png"))
-    accuracy, macro_f1 = _score_checkpoint(load_model(best_path, task.config.device), task)
+    accuracy, macro_f1 = score_checkpoint(load_model(best_path, task.config.device), task)
     report = TrainReport(
         best_path=best_path,
         num_classes=task.data.num_classes,
@@ -380,48 +300,3 @@ def _finish(
     written = {**dataclasses.asdict(report), "best_path": str(best_path)}
     strategy.on_main(lambda: write_json(folder / "train_report.json", written))
     return report
-
-
-def _calibrate(task: Task, feeds: PhotoFeeds, strategy: Strategy) -> Calibration:
-    """Fit temperature, thresholds and sets on the half of val that chose nothing; see `evaluation.calibration.fit`."""
-    logits, features = val_answers(task.model, feeds.val(), strategy)
-    return calibration.fit(
-        logits,
-        features,
-        labels_of(task, task.val_records),
-        selection=np.array(task.selection),
-        calibration=np.array(task.calibration),
-    )
-
-
-def _score_checkpoint(model: LoadedModel, task: Task) -> tuple[float, float]:
-    """Return accuracy and macro-F1 of the written file on all val photos, read from disk again."""
-    batches = photo_batches(
-        task.val_records, task.data.images_dir, model.preprocess, task.config.batch_size, task.config.num_workers
-    )
-    logits = np.concatenate([model.predict_batch(pixels).numpy() for _, pixels in batches])
-    return _scores(logits, labels_of(task, task.val_records))
-
-
-def _scores(logits_NC: NDArray[np.float32], labels_N: NDArray[np.int64]) -> tuple[float, float]:
-    predicted = logits_NC.argmax(axis=1)
-    each = np.arange(len(labels_N))
-    estimate = score_macro_f1(predicted, labels_N, each, bootstrap_count=0, rng=np.random.default_rng(0))
-    return float((predicted == labels_N).mean()), estimate.value
-
-
-@contextmanager
-def _open_log(config: TrainConfig, strategy: Strategy) -> Iterator[SummaryWriter | None]:
-    """Yield TensorBoard's writer, and None where another process writes."""
-    if not strategy.is_main:
-        yield None
-        return
-    with SummaryWriter(str(config.log_dir or config.checkpoint_dir / "logs")) as writer:
-        yield writer
-
-
-def _log(writer: SummaryWriter | None, values: Mapping[str, float], step: int) -> None:
-    if writer is None:
-        return
-    for name, value in values.items():
-        writer.add_scalar(name, value, step)

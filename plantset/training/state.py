@@ -16,7 +16,9 @@ from plantset.models.load import ModelCard, load_weights, read_card, to_checkpoi
 from plantset.models.multimodal import MultimodalModel
 from plantset.runtime.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from plantset.runtime.strategy import Strategy
+from plantset.training.average import WeightAverage
 from plantset.training.loop import Progress
+from plantset.training.meter import EpochSums
 
 BEST_NAME, LAST_NAME = "best_model.pth", "last_model.pth"
 
@@ -28,11 +30,14 @@ def save_state(
     optimizer: torch.optim.Optimizer,
     strategy_state: Mapping[str, Tensor],
     progress: Progress,
+    average: WeightAverage | None = None,
 ) -> None:
-    """Write model, optimizer, random states (of `Strategy.state`) and progress, atomically."""
+    """Write model, optimizer, random states (of `Strategy.state`), weight average and progress, atomically."""
     tensors: dict[str, Tensor] = {f"strategy.{name}": tensor for name, tensor in strategy_state.items()}
     for index, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in slots.items()}
+    if average is not None:
+        tensors |= {f"average.{name}": tensor for name, tensor in average.state().items()}
     checkpoint = to_checkpoint(model, card, tensors)
     meta = {**checkpoint.meta, "progress": dataclasses.asdict(progress)}
     save_checkpoint(path, Checkpoint(meta, checkpoint.tensors))
@@ -44,6 +49,7 @@ def restore_state(
     card: ModelCard,
     optimizer: torch.optim.Optimizer,
     strategy: Strategy,
+    average: WeightAverage | None = None,
 ) -> Progress:
     """Take back what `save_state` wrote.
 
@@ -51,11 +57,7 @@ def restore_state(
         CheckpointError: damaged, without a training state, or of another model, data or settings.
     """
     checkpoint = load_checkpoint(path)
-    if "progress" not in checkpoint.meta:
-        raise CheckpointError(
-            tr(f"{path} has no training state to go on from", f"{path} n'a pas d'état d'entraînement à reprendre"),
-            tr(f"give the {LAST_NAME} of that run", f"donnez le {LAST_NAME} de cet entraînement"),
-        )
+    progress = find_progress(path, checkpoint)
     _check_same_run(path, checkpoint, card)
     load_weights_of(model, checkpoint)
     state = optimizer.state_dict()
@@ -64,7 +66,29 @@ def restore_state(
         state["state"].setdefault(int(index), {})[slot] = tensor
     optimizer.load_state_dict(state)
     strategy.restore(checkpoint.section("strategy"))
-    return Progress(**checkpoint.meta["progress"])
+    if average is not None:
+        average.restore(checkpoint.section("average"))
+    return progress
+
+
+def find_progress(path: Path, checkpoint: Checkpoint) -> Progress:
+    """Return where the run of a checkpoint stood.
+
+    Raises:
+        CheckpointError: it holds a model alone, or is of an earlier version that could not go on inside an epoch.
+    """
+    if "progress" not in checkpoint.meta:
+        raise CheckpointError(
+            tr(f"{path} has no training state to go on from", f"{path} n'a pas d'état d'entraînement à reprendre"),
+            tr(f"give the {LAST_NAME} of that run", f"donnez le {LAST_NAME} de cet entraînement"),
+        )
+    progress = dict(checkpoint.meta["progress"])
+    if "sums" not in progress:
+        raise CheckpointError(
+            tr(f"{path} is the state of an earlier version", f"{path} est l'état d'une version antérieure"),
+            tr("start from its weights: --init-checkpoint", "partez de ses poids : --init-checkpoint"),
+        )
+    return Progress(**{**progress, "sums": EpochSums(**progress["sums"])})
 
 
 def load_weights_of(model: MultimodalModel, checkpoint: Checkpoint) -> None:
@@ -106,18 +130,29 @@ def load_initial_weights(model: MultimodalModel, card: ModelCard, path: Path) ->
     _say_classes(earlier_card.class_names, card.class_names)
 
 
+# Every tensor with a place for each class, and along which axis.
+_CLASS_AXES = {
+    "classifier.linear.weight": 0,
+    "classifier.linear.bias": 0,
+    "classifier.directions_CF": 0,
+    "caption_evidence.classes.weight": 1,
+}
+
+
 def _keep_rows_of_known_classes(
     tensors: dict[str, Tensor], own: dict[str, Tensor], earlier: tuple[str, ...], names: tuple[str, ...]
 ) -> None:
-    """Replace the earlier classifier by the new one, with the earlier rows where the class was known."""
-    for name in ("classifier.linear.weight", "classifier.linear.bias"):
-        if name not in tensors or tensors[name].shape[1:] != own[name].shape[1:]:
+    """Replace what the earlier model knew of each class by the new model's own, except where the class was known."""
+    for name, axis in _CLASS_AXES.items():
+        if name not in tensors or name not in own:
             continue  # another architecture: loading it strictly says so
-        merged = own[name].clone()
+        old, merged = tensors[name].movedim(axis, 0), own[name].clone().movedim(axis, 0)
+        if old.shape[1:] != merged.shape[1:]:
+            continue
         for row, class_id in enumerate(names):
             if class_id in earlier:
-                merged[row] = tensors[name][earlier.index(class_id)]
-        tensors[name] = merged
+                merged[row] = old[earlier.index(class_id)]
+        tensors[name] = merged.movedim(0, axis)
 
 
 def _same_captioner(
@@ -174,11 +209,16 @@ _FREE_TO_CHANGE = {
     "resume",
     "checkpoint_dir",
     "cache_dir",
+    "cache_gb",
+    "check_cache",
     "log_dir",
     "num_workers",
     "num_threads",
     "device",
     "save_every",
+    "save_steps",
+    "keep_last",
+    "max_time",
     "early_stopping",
     "root_dir",
     "jsonl_file",

@@ -20,6 +20,8 @@ from plantset.models.captioner import predicted_words
 from plantset.models.multimodal import ModelOutput, MultimodalModel, NoteStates
 from plantset.models.objectives import ClassificationLoss, Term, contrastive_loss, matching_loss
 from plantset.models.presets import ObjectiveWeights
+from plantset.training.masked_terms import masked_counts, masked_terms
+from plantset.training.pair_terms import pair_counts, pair_terms
 
 EncodeNotes = Callable[[Sequence[str | None]], NoteStates | None]
 
@@ -36,12 +38,14 @@ class Objective:
     Attributes:
         bank_MW: the text tower's vectors of the descriptions; None without a text tower.
         bank_labels_M: int64, the class of each description.
+        seed: of what is hidden from the masked losses, with epoch and photo.
     """
 
     classification: ClassificationLoss
     bank_MW: Tensor | None
     bank_labels_M: Tensor | None
     weights: ObjectiveWeights
+    seed: int = 0
 
 
 def training_terms(
@@ -64,7 +68,8 @@ def training_terms(
     terms |= _description_terms(model, batch, objective, output)
     if note is not None:
         terms |= _note_terms(model, batch, objective, output, note)
-    return terms
+        terms |= pair_terms(model, batch, objective.weights, image, output, note)
+    return terms | masked_terms(model, batch, objective.weights, image, note, seed=objective.seed)
 
 
 def term_counts(model: MultimodalModel, batch: Batch, objective: Objective) -> dict[str, Tensor]:
@@ -81,8 +86,8 @@ def term_counts(model: MultimodalModel, batch: Batch, objective: Objective) -> d
         has_text_B = torch.isin(batch.labels_B, objective.bank_labels_M.to(batch.labels_B.device))
         counts["contrastive"] = (batch.weights_B * has_text_B).sum()
     if model.note_connector is not None:
-        counts |= _note_counts(model, batch, weights)
-    return counts
+        counts |= _note_counts(model, batch, weights) | pair_counts(model, batch, weights)
+    return counts | masked_counts(model, batch, weights)
 
 
 def weighted_sum(
@@ -108,7 +113,7 @@ def _description_terms(
 ) -> dict[str, Term]:
     terms: dict[str, Term] = {}
     if model.captioner is not None and objective.weights.caption > 0:
-        terms["caption"] = model.captioner.loss(_caption_targets(batch), output.image_BND[_CAPTION_ROWS])
+        terms["caption"] = model.captioner.loss(_caption_targets(batch), model.caption_context(output, _CAPTION_ROWS))
     wants_bank = model.description is not None and objective.weights.contrastive > 0
     if wants_bank and objective.bank_MW is not None and objective.bank_labels_M is not None:
         assert model.description is not None

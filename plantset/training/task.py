@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,31 +12,33 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from plantset.core.bounds import check_at_least, check_num_classes
+from plantset.core.classes import class_infos
 from plantset.core.errors import ConfigError, DataError
-from plantset.core.files import sha256_file, sha256_json
+from plantset.core.files import sha256_json
 from plantset.core.language import tr
 from plantset.core.log import say
+from plantset.core.options import to_json_values
 from plantset.core.records import Record, class_names, find_images_dir, read_records
-from plantset.data.cache import CachedLoader, CacheSpec, FeatureCache, open_cache
-from plantset.data.dataset import BatchMaker, photo_paths
-from plantset.data.examples import NotePolicy, caption_targets
+from plantset.data.examples import NotePolicy, caption_targets, task_texts
 from plantset.data.module import DataModule, LoaderSettings, needed_text_length, split_val_in_two, train_vocabulary
+from plantset.data.sampling import sampled_counts
 from plantset.models.build import create_multimodal_model
 from plantset.models.config import PACKAGED_VISION
+from plantset.models.decision import Calibration
+from plantset.models.load import ModelCard
 from plantset.models.multimodal import MultimodalModel
+from plantset.models.name_scoring import class_text
 from plantset.models.objectives import ClassificationLoss, balanced_class_weights, log_prior
-from plantset.models.presets import ObjectiveWeights, preset_weights
-from plantset.runtime.checkpoint import sha256_tensor
+from plantset.models.presets import ObjectiveWeights, Stage, find_preset, preset_weights
 from plantset.runtime.strategy import Strategy
 from plantset.training.config import TrainConfig
-from plantset.training.loop import BatchLoader
+from plantset.training.meter import BatchLoader
 from plantset.training.step import EncodeNotes, NoteStatesCache, Objective
 
 # Of 1,057 real test photos 88.5 % are named right so; logistic regression on the frozen tower names 83.8 % (make real).
 _PACKAGED_FROZEN_STAGES = 3
 _PACKAGED_VISION_RATIO, _VISION_RATIO = 0.5, 0.1  # a small network moves far; a large one forgets
 _MAX_BANK_TEXTS = 8  # of a class: where every photo has a text of its own, more cost minutes and say the same
-_GEOMETRY_VERSION = 1  # raise when `data.geometry` changes what it makes: cached features of the old are then not read
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,12 @@ class Task:
         return self.data.split("val")
 
 
-def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1) -> Task:
+def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin_memory: bool = False) -> Task:
     """Read the manifest, build the model, and refuse what cannot work before the first step.
 
     Args:
         rank, world_size: which of how many processes this is.
+        pin_memory: page-locked batches, for a GPU.
 
     Raises:
         ConfigError, DataError, CheckpointError: with what to mend.
@@ -96,7 +99,9 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1) -> 
         classifier=config.classifier,
         hierarchy=config.hierarchy,
         captioner=config.captioner,
+        text_pooling=config.text_pooling,
         class_names=names,
+        class_texts=class_texts(records, names, config.language),
         vocabulary=vocabulary,
         language=config.language,
         pretrained=config.pretrained,
@@ -118,13 +123,19 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1) -> 
         text_length=text_length,
         augment=True,
         notes=NotePolicy() if model.note_connector is not None else None,
-        loader=LoaderSettings(
-            config.batch_size, config.num_workers, config.device == "cuda", rank=rank, world_size=world_size
-        ),
+        loader=LoaderSettings(config.batch_size, config.num_workers, pin_memory, rank=rank, world_size=world_size),
         seed=config.seed,
+        sampling=config.sampling,
     )
     selection, calibration = split_val_in_two(data.split("val"), seed=config.seed)
     return Task(config, data, model, tuple(selection), tuple(calibration or selection))
+
+
+def class_texts(records: Sequence[Record], names: Sequence[str], language: str) -> list[str]:
+    """Return the name under which the captioner learns each class, or the class id's words where it has none alone."""
+    said = {record.class_id: task_texts(record).get(("CLASSIFY", language), "") for record in records}
+    shared = Counter(said[name] for name in names)
+    return [said[name] if said[name] and shared[said[name]] == 1 else class_text(name) for name in names]
 
 
 def objective_weights(config: TrainConfig) -> ObjectiveWeights:
@@ -134,7 +145,7 @@ def objective_weights(config: TrainConfig) -> ObjectiveWeights:
         "contrastive": config.contrastive_weight,
         "matching": config.matching_weight,
     }
-    return preset_weights(config.preset, asked)
+    return preset_weights(config.preset, asked, config.classifier)
 
 
 def frozen_stages(config: TrainConfig) -> int:
@@ -162,9 +173,16 @@ def check_numbers(config: TrainConfig) -> None:
             ("--epochs", config.epochs, 1),
             ("--batch-size", config.batch_size, 2),
             ("--cache-views", config.cache_views, 1),
+            ("--cache-gb", config.cache_gb, 0),
+            ("--logit-adjustment", config.logit_adjustment, 0),
             ("--num-workers", config.num_workers, 0),
             ("--freeze-stages", config.freeze_stages, 0),
+            ("--accumulate-steps", config.accumulate_steps, 1),
             ("--save-every", config.save_every, 0),
+            ("--save-steps", config.save_steps, 0),
+            ("--keep-last", config.keep_last, 0),
+            ("--max-steps", config.max_steps, 0),
+            ("--ema-decay", config.ema_decay, 0),
             ("--early-stopping", config.early_stopping, 0),
             ("--gradient-clip", config.gradient_clip, 0),
             ("--weight-decay", config.weight_decay, 0),
@@ -182,6 +200,11 @@ def check_numbers(config: TrainConfig) -> None:
         raise ConfigError(
             tr(f"--label-smoothing is {config.label_smoothing}", f"--label-smoothing vaut {config.label_smoothing}"),
             tr("give 0 to below 1; usual: 0.1", "donnez de 0 à moins de 1 ; usuel : 0.1"),
+        )
+    if not 0 < config.layer_decay <= 1:
+        raise ConfigError(
+            tr(f"--layer-decay is {config.layer_decay}", f"--layer-decay vaut {config.layer_decay}"),
+            tr("give above 0 to 1; usual: 0.65 to 0.8", "donnez de plus de 0 à 1 ; usuel : 0,65 à 0,8"),
         )
     if config.learning_rate <= 0:
         raise ConfigError(
@@ -232,21 +255,52 @@ def check_classes(asked: int | None, names: Sequence[str], records: Sequence[Rec
         )
 
 
+def build_card(task: Task) -> ModelCard:
+    """Return what is stored beside the weights; not calibrated yet."""
+    hashes = sorted(f"{r.split}|{r.class_id}|{r.sha256 or r.image_path}" for r in task.data.records)
+    return ModelCard(
+        classes=class_infos(task.data.records),
+        language=task.config.language,
+        vocabulary=task.data.vocabulary if task.model.captioner is not None else None,
+        calibration=Calibration(),
+        training=to_json_values(task.config),
+        data={
+            "fingerprint": sha256_json(hashes),
+            "num_train": len(task.data.split("train")),
+            "num_val": len(task.val_records),
+        },
+    )
+
+
+def stage_of(config: TrainConfig, epoch: int) -> Stage:
+    """Return the preset's stage that an epoch falls in: the one whose share the epoch's middle lies in."""
+    stages = find_preset(config.preset).stages
+    done, middle = 0.0, (epoch + 0.5) / config.epochs
+    for stage in stages:
+        done += stage.share_of_epochs
+        if middle < done:
+            return stage
+    return stages[-1]
+
+
 def build_objective(task: Task) -> Objective:
     """Return the losses: logit-adjusted cross-entropy, captions, and the bank of descriptions."""
     config, model = task.config, task.model
-    counts_C = torch.from_numpy(task.data.class_counts)
+    counts_C = torch.from_numpy(sampled_counts(task.data.class_counts, config.sampling))
+    adjustment = config.logit_adjustment
+    if adjustment is None:
+        adjustment = 0.0 if config.class_weights else 1.0  # either mends the imbalance, both overdo it
     classification = ClassificationLoss(
         label_smoothing=config.label_smoothing,
         class_weights_C=balanced_class_weights(counts_C) if config.class_weights else None,
-        log_prior_C=None if config.class_weights else log_prior(counts_C),  # either mends the imbalance, both overdo it
+        log_prior_C=adjustment * log_prior(counts_C) if adjustment else None,
     )
     bank_MW, bank_labels_M = None, None
     texts = _bank_texts(task.data)
     if model.text is not None and texts:
         bank_MW = model.encode_descriptions([text for text, _ in texts])
         bank_labels_M = torch.tensor([label for _, label in texts], device=bank_MW.device)
-    return Objective(classification, bank_MW, bank_labels_M, objective_weights(config))
+    return Objective(classification, bank_MW, bank_labels_M, objective_weights(config), config.seed)
 
 
 def note_encoder(task: Task) -> EncodeNotes:
@@ -256,78 +310,6 @@ def note_encoder(task: Task) -> EncodeNotes:
         return model.encode_notes
     examples = task.data.examples(task.data.split("train"), training=True)
     return NoteStatesCache(model, examples.all_notes)
-
-
-class PhotoFeeds:
-    """The loaders of a task: from the feature cache where a part of the vision tower is frozen, else from photos."""
-
-    def __init__(self, task: Task, strategy: Strategy) -> None:
-        self._task = task
-        self._train_maker = BatchMaker(task.data.examples(task.data.split("train"), training=True))
-        self._val_maker = BatchMaker(task.data.examples(task.val_records, training=False))
-        self._train_cache: FeatureCache | None = None
-        self._val_cache: FeatureCache | None = None
-        if task.model.cut.is_cacheable:
-            with strategy.in_turn():  # the first fills it, the others find it
-                self._train_cache = _open(task, strategy, "train", num_views=task.config.cache_views)
-                self._val_cache = _open(task, strategy, "val", num_views=1)
-
-    def train(self, epoch: int) -> BatchLoader:
-        """Return one epoch of training batches."""
-        if self._train_cache is None:
-            return self._task.data.train_dataloader(epoch=epoch)
-        sampler = self._task.data.sampler(len(self._task.data.split("train")), epoch=epoch)
-        return CachedLoader(self._train_cache, sampler, self._train_maker)
-
-    def val(self) -> BatchLoader:
-        """Return the val photos in order."""
-        if self._val_cache is None:
-            return self._task.data.val_dataloader()
-        sampler = self._task.data.sampler(len(self._task.val_records), shuffle=False)
-        return CachedLoader(self._val_cache, sampler, self._val_maker)
-
-
-def _open(task: Task, strategy: Strategy, split: str, *, num_views: int) -> FeatureCache:
-    records = task.data.split("train" if split == "train" else "val")
-    is_training = split == "train"
-    root = task.config.cache_dir or task.config.checkpoint_dir / "feature_cache"
-
-    @torch.inference_mode()
-    def encode(pixels_BHWC: Tensor) -> Tensor:
-        task.model.eval()
-        return task.model.vision_features(pixels_BHWC.to(strategy.device))
-
-    return open_cache(
-        root,
-        CacheSpec(_fingerprint(task, is_training), tuple(_photo_hashes(task.data, records)), num_views),
-        task.data.reader(records, augment=is_training),
-        BatchMaker(task.data.examples(records, training=False)),
-        encode,
-        task.data.loader,
-    )
-
-
-def _fingerprint(task: Task, is_training: bool) -> str:
-    """Hash what the frozen part's output depends on beside the photos."""
-    model = task.model
-    frozen = model.vision.state_dict() if model.vision.frozen else _frozen_state(model)
-    weights = {name: sha256_tensor(tensor) for name, tensor in frozen.items()}
-    seed = task.config.seed if is_training else 0
-    preprocess = dataclasses.asdict(model.vision.preprocess)
-    return sha256_json([weights, preprocess, frozen_stages(task.config), is_training, seed, _GEOMETRY_VERSION])
-
-
-def _frozen_state(model: MultimodalModel) -> dict[str, Tensor]:
-    return {
-        f"{index}.{name}": tensor
-        for index, module in enumerate(model.cut.frozen_modules)
-        for name, tensor in module.state_dict().items()
-    }
-
-
-def _photo_hashes(data: DataModule, records: Sequence[Record]) -> list[str]:
-    """Return a hash of each photo's file; the manifest's is of the source, which is the same at any target size."""
-    return [sha256_file(path) for path in photo_paths(records, data.images_dir)]
 
 
 def _bank_texts(data: DataModule) -> list[tuple[str, int]]:
@@ -349,20 +331,20 @@ def labels_of(task: Task, records: Sequence[Record]) -> NDArray[np.int64]:
     return np.array([index[record.class_id] for record in records], dtype=np.int64)
 
 
-def val_logits(model: MultimodalModel, loader: BatchLoader, strategy: Strategy) -> NDArray[np.float32]:
-    """Return the logits (N, C) of the val photos in order, from the photos alone: of all ranks, on each."""
-    return val_answers(model, loader, strategy)[0]
-
-
 def val_answers(
-    model: MultimodalModel, loader: BatchLoader, strategy: Strategy
+    model: MultimodalModel, loader: BatchLoader, strategy: Strategy, check: Callable[[], None] = lambda: None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return logits (N, C) and classifier features (N, F) of the val photos in order; see `val_logits`."""
+    """Return logits (N, C) and classifier features (N, F) of the val photos in order, from the photos alone.
+
+    Args:
+        check: called before each batch; what it raises ends the judging.
+    """
     model.eval()
     rows: list[Tensor] = []
     indices: list[Tensor] = []
     with torch.inference_mode(), strategy.autocast():
         for batch in strategy.wrap_loader(loader):
+            check()
             is_photo_B = batch.weights_B > 0  # each photo once: the repeats that fill the last batch stay out
             image = model.encode_photos(batch.pixels_BHWC, batch.features_B)
             output = model(image, None)

@@ -65,7 +65,7 @@ def losses(model: MultimodalModel) -> dict[str, torch.Tensor]:
     if model.matching is not None:
         found["matching"] = F.binary_cross_entropy_with_logits(model.match_logits(output), (labels == 0).float())
     if model.captioner is not None:
-        found["caption"] = model.captioner.loss(_captions(), output.image_BND)[0]
+        found["caption"] = model.captioner.loss(_captions(), model.caption_context(output))[0]
         if model.names is not None:
             targets = model.names.targets(labels)
             alone = model(None, note, batch_size=len(NOTES), answer=False)

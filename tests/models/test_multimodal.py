@@ -96,7 +96,7 @@ def test_a_note_changes_neither_what_the_captioner_sees_nor_what_is_compared_wit
 
     noted, alone = model(image, model.encode_notes(NOTES)), model(image, None)
 
-    assert torch.equal(noted.image_BND, alone.image_BND)
+    assert torch.equal(model.caption_context(noted), model.caption_context(alone))
     assert torch.equal(noted.global_BG, alone.global_BG)
 
 
@@ -145,7 +145,7 @@ def _all_losses(model: MultimodalModel) -> torch.Tensor:
         nn.functional.cross_entropy(alone.logits_BC, labels),
         contrastive_loss(model.description(output.global_BG, bank), labels, torch.tensor([0, 1, 2, 2]), ones).mean,
         matching_loss(model.match_logits(output), labels == 0, ones).mean,
-        model.captioner.loss(captions, output.image_BND).mean,
+        model.captioner.loss(captions, model.caption_context(output)).mean,
     ]
     return torch.stack(losses).sum()
 

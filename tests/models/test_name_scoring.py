@@ -63,7 +63,7 @@ def test_the_captioner_learns_the_padded_name_of_each_label() -> None:
 
 
 def test_a_name_is_written_as_words_after_its_task_and_language() -> None:
-    ids = class_name_ids(VOCABULARY, CLASS_NAMES, "fr")
+    ids = class_name_ids(VOCABULARY, [class_text(name) for name in CLASS_NAMES], "fr")
 
     assert all(list(row[:2]) == VOCABULARY.prompt_ids("fr", "CLASSIFY") for row in ids)
     assert VOCABULARY.decode(ids[3][2:]) == "tomato: late blight"

@@ -9,7 +9,7 @@ import torch
 
 from plantset.core.classes import ClassInfo
 from plantset.core.errors import ConfigError
-from plantset.models.config import ModelConfig
+from plantset.models.config import ClassifierName, ModelConfig, TextPooling
 from plantset.models.decision import Calibration
 from plantset.models.load import ModelCard, load_model, to_checkpoint
 from plantset.models.multimodal import ModelOutput, MultimodalModel, NoteStates
@@ -107,7 +107,7 @@ def test_a_note_changes_neither_what_the_captioner_sees_nor_what_is_compared_wit
 ) -> None:
     noted, alone = ask(model, photos(), NOTES), ask(model, photos(), None)
 
-    assert torch.equal(noted.image_BND, alone.image_BND)
+    assert torch.equal(model.caption_context(noted), model.caption_context(alone))
     assert torch.equal(noted.global_BG, alone.global_BG)
     assert not torch.equal(noted.fused_BND, alone.fused_BND)
 
@@ -210,9 +210,16 @@ def test_a_saved_model_answers_the_same(tiny_bert: str, preset: PresetName, tmp_
     torch.testing.assert_close(loaded.predict_batch(photos(), NOTES), _logits(model, photos(), NOTES))
 
 
-def test_the_default_preset_is_the_config_of_models_trained_before_there_were_others() -> None:
-    assert preset_config("cross-attention", 3, {"dropout": None}) == ModelConfig(3)
+def test_the_default_preset_is_the_config_of_older_models_with_evidence_for_the_captioner() -> None:
+    assert preset_config("cross-attention", 3, {"dropout": None}) == ModelConfig(3, caption_evidence=True)
     assert preset_weights("cross-attention", {"caption": None, "matching": 0.5}) == ObjectiveWeights(matching=0.5)
+
+
+@pytest.mark.parametrize(("preset", "classifier"), [("flava", "names"), ("florence-2", "linear")])
+def test_a_class_is_learnt_by_its_name_or_by_its_logits(preset: PresetName, classifier: ClassifierName) -> None:
+    weights = preset_weights(preset, {}, classifier)
+
+    assert (weights.class_name, weights.classification) == ((1.0, 0.0) if classifier == "names" else (0.0, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -227,7 +234,7 @@ def test_the_default_preset_is_the_config_of_models_trained_before_there_were_ot
         ({"preset": "florence-2", "hierarchy": True}, "hierarchy"),
         ({"preset": "florence-2", "text_length": 8}, "text_length"),
         ({"classifier": "names", "class_names": ()}, "names"),
-        ({"hierarchy": True, "class_names": ()}, "hierarchy"),
+        ({"hierarchy": True, "class_names": ()}, "class_names"),
         ({"class_names": ("a", "b")}, "class_names"),
         ({"captioner": "prefix"}, "prefix"),
     ],
@@ -237,3 +244,18 @@ def test_parts_that_do_not_fit_together_are_refused_by_name(overrides: dict[str,
         build("none", **overrides)
 
     assert named in refused.value.problem
+
+
+@pytest.mark.parametrize("pooling", ["mean", "last", "attention"])
+def test_however_a_note_is_pooled_its_padding_is_not(tiny_bert: str, pooling: TextPooling) -> None:
+    model = build(tiny_bert, text_pooling=pooling).eval()
+    note = model.encode_notes(NOTES)
+    assert note is not None
+    image, room = model.encode_photos(photos()), torch.randn(len(NOTES), 9, note.states_BTC.shape[2])
+    no_more = torch.zeros(len(NOTES), 9, dtype=torch.bool)
+    longer = NoteStates(torch.cat([note.states_BTC, room], dim=1), torch.cat([note.mask_BT, no_more], dim=1))
+
+    logits = model(image, note).logits_BC
+
+    torch.testing.assert_close(model(image, longer).logits_BC, logits, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(logits[1], model(image, None).logits_BC[1], rtol=1e-4, atol=1e-5)  # photo without a note

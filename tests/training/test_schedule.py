@@ -8,8 +8,9 @@ from torch import nn
 from transformers import get_cosine_schedule_with_warmup
 
 from plantset.models.build import create_multimodal_model
-from plantset.training.optimizer import build_optimizer, set_learning_rate
-from plantset.training.schedule import warmup_cosine
+from plantset.training.config import OptimizerName, ScheduleName
+from plantset.training.optimizer import OptimizerSettings, build_optimizer, set_learning_rate
+from plantset.training.schedule import default_warmup_steps, learning_rate_factor, warmup_cosine
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,41 @@ def test_without_warm_up_the_first_step_is_the_largest() -> None:
     assert factors == sorted(factors, reverse=True)
 
 
+def test_one_cycle_is_that_of_torch() -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=50, cycle_momentum=False)
+    factors = []
+    for _ in range(50):
+        factors.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        theirs.step() if len(factors) < 50 else None
+
+    rise = default_warmup_steps("one-cycle", 50)
+    ours = [learning_rate_factor(step, schedule="one-cycle", warmup_steps=rise, total_steps=50) for step in range(50)]
+
+    assert ours == pytest.approx(factors)
+
+
+def test_a_constant_rate_rises_and_stays() -> None:
+    factors = [learning_rate_factor(step, schedule="constant", warmup_steps=4, total_steps=8) for step in range(12)]
+
+    assert factors == [0.25, 0.5, 0.75] + [1.0] * 9
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant", "one-cycle"])
+@pytest.mark.parametrize("warmup_steps", [0, 1, 7, 20])
+def test_no_step_of_any_schedule_is_wasted_or_above_the_peak(schedule: ScheduleName, warmup_steps: int) -> None:
+    factors = [
+        learning_rate_factor(step, schedule=schedule, warmup_steps=warmup_steps, total_steps=20) for step in range(20)
+    ]
+
+    assert all(0 < factor <= 1 for factor in factors)
+    assert max(factors) == 1.0
+
+
+SETTINGS = OptimizerSettings(1e-3, vision_ratio=0.1, weight_decay=0.05)
+
+
 @pytest.fixture(scope="module", params=["test_resnet", "test_vit"])
 def groups(request: pytest.FixtureRequest, tiny_bert: str) -> dict[str, dict[str, float]]:
     """Name -> learning rate and decay, of every parameter that the optimizer has."""
@@ -49,7 +85,7 @@ def groups(request: pytest.FixtureRequest, tiny_bert: str) -> dict[str, dict[str
         3, request.param, tiny_bert, 24, 24, 24, 4, pretrained=False, image_size=size, freeze_text=False,
         vocabulary_size=50,
     )  # fmt: skip
-    optimizer = build_optimizer(model, learning_rate=1e-3, vision_ratio=0.1, weight_decay=0.05)
+    optimizer = build_optimizer(model, SETTINGS)
     by_id = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     return {
         name: {"lr": by_id[id(p)]["lr"], "decay": by_id[id(p)]["weight_decay"]} for name, p in model.named_parameters()
@@ -81,7 +117,7 @@ def test_a_frozen_tower_is_in_no_group(tiny_bert: str) -> None:
         3, "test_resnet", tiny_bert, 24, 24, 24, 4, pretrained=False, image_size=64, freeze_vision=True
     )
 
-    optimizer = build_optimizer(model, learning_rate=1e-3, vision_ratio=0.1, weight_decay=0.05)
+    optimizer = build_optimizer(model, SETTINGS)
 
     learning = {id(p) for group in optimizer.param_groups for p in group["params"]}
     towers = [*model.vision.parameters(), *model.text.parameters()]  # type: ignore[union-attr]
@@ -90,9 +126,90 @@ def test_a_frozen_tower_is_in_no_group(tiny_bert: str) -> None:
 
 def test_a_factor_scales_each_group_from_its_own_rate() -> None:
     model = nn.ModuleDict({"vision": nn.Linear(2, 2), "head": nn.Linear(2, 2)})
-    optimizer = build_optimizer(model, learning_rate=1.0, vision_ratio=0.5, weight_decay=0.1)
+    optimizer = build_optimizer(model, OptimizerSettings(1.0, vision_ratio=0.5, weight_decay=0.1))
 
     for factor in (0.1, 0.5):
         set_learning_rate(optimizer, factor)
 
     assert sorted({group["lr"] for group in optimizer.param_groups}) == [0.25, 0.5]
+
+
+def _loss(model: nn.Module) -> torch.Tensor:
+    return model(torch.ones(2, 4)).square().sum()
+
+
+def _trained(name: OptimizerName, steps: int, state: dict | None = None, model: nn.Module | None = None) -> nn.Module:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.Linear(8, 1)) if model is None else model
+    optimizer = build_optimizer(model, OptimizerSettings(1e-2, weight_decay=0.1, name=name))
+    if state is not None:
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    for _ in range(steps):
+        optimizer.zero_grad()
+        _loss(model).backward()
+        optimizer.step()
+    model.optimizer_state = optimizer.state_dict()["state"]  # type: ignore[assignment]
+    return model
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd", "lion", "nadamw"])
+def test_every_optimizer_learns(name: OptimizerName) -> None:
+    assert _loss(_trained(name, 20)) < 0.9 * _loss(_trained(name, 0))
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd", "lion", "nadamw"])
+def test_the_tensors_of_each_parameter_are_all_that_an_optimizer_needs_to_go_on(name: OptimizerName) -> None:
+    straight = _trained(name, 6)
+
+    half = _trained(name, 3)
+    state = half.optimizer_state
+    resumed = _trained(name, 3, state, half)  # type: ignore[arg-type]
+
+    assert all(isinstance(value, torch.Tensor) for slots in state.values() for value in slots.values())  # type: ignore[union-attr,operator]
+    assert all(torch.equal(a, b) for a, b in zip(straight.parameters(), resumed.parameters(), strict=True))
+
+
+def test_adamw_is_torchs_own() -> None:
+    ours = _trained("adamw", 5)
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.Linear(8, 1))
+    vectors = [p for p in model.parameters() if p.ndim < 2]
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    optimizer = torch.optim.AdamW(
+        [{"params": vectors, "weight_decay": 0.0}, {"params": matrices, "weight_decay": 0.1}], lr=1e-2
+    )
+    for _ in range(5):
+        optimizer.zero_grad()
+        _loss(model).backward()
+        optimizer.step()
+
+    for own, theirs in zip(ours.parameters(), model.parameters(), strict=True):
+        assert torch.allclose(own, theirs, rtol=1e-5, atol=1e-7)
+
+
+def test_layer_decay_lets_each_layer_of_the_tower_learn_slower_than_the_one_above(tiny_bert: str) -> None:
+    model = create_multimodal_model(
+        3, "test_vit", tiny_bert, 24, 24, 24, 4, pretrained=False, image_size=160, vocabulary_size=50
+    )
+
+    optimizer = build_optimizer(model, OptimizerSettings(1.0, vision_ratio=0.5, layer_decay=0.5))
+
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    rate = {name: rates[id(p)] for name, p in model.named_parameters() if id(p) in rates}
+    assert rate["vision.model.norm.weight"] == rate["vision.model.blocks.5.mlp.fc1.weight"] == 0.5
+    assert [rate[f"vision.model.blocks.{n}.attn.qkv.weight"] for n in range(6)] == [
+        0.5 * 0.5**n for n in (5, 4, 3, 2, 1, 0)
+    ]
+    assert rate["vision.model.patch_embed.proj.weight"] == rate["vision.model.pos_embed"] == 0.5 * 0.5**6
+    assert {value for name, value in rate.items() if not name.startswith("vision.")} == {1.0}
+
+
+def test_what_a_module_holds_bare_does_not_decay() -> None:
+    model = nn.Module()
+    model.queries = nn.Parameter(torch.ones(4, 8))
+    model.linear = nn.Linear(8, 8)
+
+    optimizer = build_optimizer(model, OptimizerSettings(1.0, weight_decay=0.1))
+
+    assert {g["weight_decay"]: len(g["params"]) for g in optimizer.param_groups} == {0.0: 2, 0.1: 1}

@@ -22,9 +22,13 @@ from plantset.core.errors import CheckpointError, ConfigError, DataError, Device
 from plantset.models.load import load_model
 from plantset.runtime.checkpoint import load_checkpoint
 from plantset.runtime.local import LocalStrategy
+from plantset.training import announce as announce_module
 from plantset.training import run as run_module
 from plantset.training.config import TpuTrainConfig, TrainConfig
+from plantset.training.meter import LossDivergedError
 from plantset.training.run import TrainReport, train, train_model, train_on_tpu
+from plantset.training.stopping import memory_told, seconds_of
+from plantset.training.task import val_answers
 from tests.fake_leaves import CLASS_IDS, write_leaves
 from tests.training.conftest import Configure
 
@@ -110,9 +114,9 @@ def test_a_cached_tower_and_the_tower_itself_see_val_alike(trained: tuple[TrainC
     run_module.load_weights_of(task.model, load_checkpoint(report.best_path))
     strategy = LocalStrategy(torch.device("cpu"))
 
-    cached = run_module.val_logits(task.model, run_module.PhotoFeeds(task, strategy).val(), strategy)
+    cached = val_answers(task.model, run_module.PhotoFeeds(task, strategy).val(), strategy)[0]
 
-    fresh = run_module.val_logits(task.model, task.data.val_dataloader(), strategy)
+    fresh = val_answers(task.model, task.data.val_dataloader(), strategy)[0]
     np.testing.assert_allclose(cached, fresh, atol=5e-3)  # features are kept in fp16
 
 
@@ -146,7 +150,7 @@ def test_a_run_stopped_between_epochs_and_resumed_equals_the_run_never_stopped(
             raise _Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(run_module, "write_history", kill)
+        patched.setattr(announce_module, "write_history", kill)
         with pytest.raises(_Killed):
             train(config)
     torch.rand(17)  # the new process has drawn other numbers meanwhile
@@ -356,20 +360,14 @@ def test_class_weights_change_what_is_learned(configure: Configure, uneven: Path
 
 def _first_rates(configure: Configure, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> list[float]:
     rates: list[float] = []
-    original = run_module.fit
+    step = LocalStrategy.step
 
-    def spy(model: Any, optimizer: Any, strategy: Any, *rest: Any) -> None:
-        step = strategy.step
-
-        def record(optimizer: Any, *arguments: Any) -> None:
-            rates.append(max(group["lr"] for group in optimizer.param_groups))
-            step(optimizer, *arguments)
-
-        strategy.step = record
-        original(model, optimizer, strategy, *rest)
+    def spy(strategy: LocalStrategy, optimizer: Any, *arguments: Any) -> None:
+        rates.append(max(group["lr"] for group in optimizer.param_groups))
+        step(strategy, optimizer, *arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(run_module, "fit", spy)
+        patched.setattr(LocalStrategy, "step", spy)
         train_model(**_settings(configure(learning_rate=1e-3, freeze_vision=True, **settings)))
     return rates
 
@@ -447,3 +445,82 @@ def test_a_run_that_goes_on_in_another_folder_takes_its_kept_model_along(configu
 
     assert report.best_path == elsewhere / "best_model.pth"
     assert report.best_path.is_file()
+
+
+def _interrupt_and_resume(config: TrainConfig, number: signal.Signals) -> int:
+    """Start a run, send it a signal in its second epoch, and go on with it; return the exit code of the first."""
+    process = subprocess.Popen(_command(config), stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    while not (config.checkpoint_dir / "last_model.pth").exists():
+        assert process.poll() is None, "it ended before its first epoch"
+        time.sleep(0.01)
+    process.send_signal(number)
+    code = process.wait(timeout=60)
+    subprocess.run([*_command(config), "--resume", "auto"], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return code
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_run_with_everything_on_that_a_signal_ends_goes_on_to_the_same_bits(
+    configure: Configure, tmp_path: Path, number: signal.Signals
+) -> None:
+    settings: dict[str, Any] = {
+        "epochs": 4, "batch_size": 4, "accumulate_steps": 2, "ema_decay": 0.9, "dropout": 0.2, "freeze_stages": 1,
+        "early_stopping": 3, "save_steps": 1,
+    }  # fmt: skip
+    whole = configure(checkpoint_dir=tmp_path / "whole", **settings)
+    subprocess.run(_command(whole), check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+    code = _interrupt_and_resume(configure(checkpoint_dir=tmp_path / "stopped", **settings), number)
+
+    assert code == (-number if number == signal.SIGKILL else 128 + number)
+    _assert_same_run(tmp_path / "stopped", tmp_path / "whole")
+
+
+def test_resume_auto_passes_over_a_damaged_state_and_says_so(
+    configure: Configure, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = configure(epochs=2, save_every=1, keep_last=1)
+    train(config)
+    last = config.checkpoint_dir / "last_model.pth"
+    last.write_bytes(last.read_bytes()[:-100])
+
+    train(dataclasses.replace(config, epochs=2, resume="auto"))
+
+    said = capsys.readouterr().err
+    assert "passed over" in said
+    assert "epoch_002.pth" in said
+    assert [path.name for path in sorted(config.checkpoint_dir.glob("epoch_*"))] == ["epoch_002.pth"]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30m", 1800), ("1h30m", 5400), ("90s", 90), ("2h", 7200)])
+def test_a_duration_is_written_as_people_write_it(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "30", "m30"])
+def test_a_duration_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="--max-time"):
+        seconds_of(text)
+
+
+def test_a_diverged_run_names_the_photos_of_its_step(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = run_module.weighted_sum
+    monkeypatch.setattr(
+        run_module, "weighted_sum", lambda *given: (original(*given)[0] * float("nan"), original(*given)[1])
+    )
+    config = configure(epochs=1)
+
+    with pytest.raises(LossDivergedError):
+        train(config)
+
+    photos = json.loads((config.checkpoint_dir / "diverged.json").read_text(encoding="utf-8"))["image_paths"]
+    assert len(photos) == config.batch_size
+
+
+def test_memory_that_runs_out_says_which_setting_to_change(configure: Configure) -> None:
+    config = configure(batch_size=8)
+
+    with pytest.raises(ConfigError, match="--batch-size 8") as error, memory_told(config):
+        raise torch.OutOfMemoryError
+
+    assert "--batch-size 4 --accumulate-steps 2" in error.value.fix

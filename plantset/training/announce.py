@@ -1,0 +1,142 @@
+"""What a run says and leaves to read: its start, its epochs, its logs, and all that is needed to repeat it."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+import plantset
+from plantset import __version__
+from plantset.core.files import write_json
+from plantset.core.language import tr
+from plantset.core.log import say
+from plantset.core.options import command_line, to_json_values, write_resolved
+from plantset.data.sampler import EpochSampler
+from plantset.models.build import count_parameters
+from plantset.runtime.strategy import Strategy
+from plantset.training.config import TrainConfig
+from plantset.training.loop import Progress
+from plantset.training.meter import LossDivergedError
+from plantset.training.pictures import MAX_TILES, draw_batch, write_history
+from plantset.training.task import Task
+
+
+def announce(task: Task, strategy: Strategy, data: Mapping[str, Any]) -> None:
+    """Say what is about to be trained, and keep what is needed to do it again."""
+    total, trainable = count_parameters(task.model)
+    config = task.config
+    say(
+        tr(
+            f"{task.data.num_classes} classes, {len(task.data.split('train'))} training photos, "
+            f"{total / 1e6:.1f} M parameters of which {trainable / 1e6:.1f} M learn, "
+            f"{strategy.device} {strategy.precision}",
+            f"{task.data.num_classes} classes, {len(task.data.split('train'))} photos d'entraînement, "
+            f"{total / 1e6:.1f} M paramètres dont {trainable / 1e6:.1f} M apprennent, "
+            f"{strategy.device} {strategy.precision}",
+        )
+    )
+    if config.mixed_precision and strategy.precision == "fp32":
+        say(
+            tr(
+                "note: this device has no fast 16-bit arithmetic; training stays in fp32",
+                "note : cet appareil n'a pas de calcul 16 bits rapide ; l'entraînement reste en fp32",
+            )
+        )
+    write_resolved(config.checkpoint_dir / "train_config.json", config)
+    write_json(
+        config.checkpoint_dir / "run.json",
+        {
+            "command": command_line("train", config),
+            "config": to_json_values(config),
+            "seed": config.seed,
+            "plantset": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "git_commit": _git_commit(),
+            "device": str(strategy.device),
+            "precision": strategy.precision,
+            "parameters": total,
+            "trainable_parameters": trainable,
+            "data": dict(data),
+        },
+    )
+
+
+def draw_first_batch(task: Task) -> None:
+    """Draw the photos that the first steps of the first epoch see, in their order and as augmented there."""
+    records = task.data.split("train")
+    reader = task.data.reader(records, augment=True)
+    sampler = EpochSampler(len(records), min(MAX_TILES, len(records)), seed=task.config.seed)
+    keys = next(iter(sampler))
+    views = [reader.read(key) for key in keys]
+    draw_batch(views, [records[key.index].class_id for key in keys], task.config.checkpoint_dir / "train_batch.jpg")
+
+
+def tell_epoch(progress: Progress, config: TrainConfig, writer: SummaryWriter | None, *, is_kept: bool) -> None:
+    """Write the history, log the epoch, and say one line about it."""
+    write_history(progress.history, config.checkpoint_dir / "history.csv")
+    row = progress.history[-1]
+    log_values(writer, {f"epoch/{name}": value for name, value in row.items()}, progress.step)
+    say(_epoch_line(row, config.epochs, is_kept))
+
+
+def write_photos(task: Task, progress: Progress, error: LossDivergedError) -> None:
+    """Write which photos the step saw that the loss was lost in."""
+    records = task.data.split("train")
+    write_json(
+        task.config.checkpoint_dir / "diverged.json",
+        {
+            "epoch": progress.epoch,
+            "step": progress.step,
+            "problem": error.problem,
+            "image_paths": [records[position].image_path for position in error.positions],
+        },
+    )
+
+
+def _epoch_line(row: Mapping[str, float], epochs: int, is_kept: bool) -> str:
+    line = tr(
+        f"epoch {row['epoch'] + 1:.0f}/{epochs}  loss {row['loss']:.3f}  selection accuracy {row['accuracy']:.4f}"
+        f"  macro-F1 {row['macro_f1']:.4f}  {row['photos_per_s']:.0f} photos/s  data wait"
+        f" {100 * row['data_wait_ratio']:.0f} %",
+        f"époque {row['epoch'] + 1:.0f}/{epochs}  perte {row['loss']:.3f}  sélection : exactitude"
+        f" {row['accuracy']:.4f}  F1 macro {row['macro_f1']:.4f}  {row['photos_per_s']:.0f} photos/s  attente des"
+        f" données {100 * row['data_wait_ratio']:.0f} %",
+    )
+    return line + (tr("  kept", "  gardée") if is_kept else "")
+
+
+@contextmanager
+def open_log(config: TrainConfig, strategy: Strategy) -> Iterator[SummaryWriter | None]:
+    """Yield TensorBoard's writer, and None where another process writes."""
+    if not strategy.is_main:
+        yield None
+        return
+    with SummaryWriter(str(config.log_dir or config.checkpoint_dir / "logs")) as writer:
+        yield writer
+
+
+def log_values(writer: SummaryWriter | None, values: Mapping[str, float], step: int) -> None:
+    """Log to TensorBoard, in the process that has its writer."""
+    if writer is None:
+        return
+    for name, value in values.items():
+        writer.add_scalar(name, value, step)
+
+
+def _git_commit() -> str | None:
+    """Return the commit of the code that runs, None where it is an installed package."""
+    folder = Path(plantset.__file__).parent.parent
+    if not (folder / ".git").exists():
+        return None
+    asked = subprocess.run(
+        ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, check=False, timeout=10
+    )
+    return asked.stdout.strip() or None

@@ -1,0 +1,92 @@
+"""The loaders of a task: cached features where a part of the vision tower is frozen, else photos."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from plantset.core.files import sha256_json
+from plantset.data.cache import CachedLoader, CacheSpec, FeatureCache, FeatureStore
+from plantset.data.dataset import BatchMaker, PhotoLoader, PhotoReader, photo_paths
+from plantset.data.photo_hashes import hash_photos
+from plantset.models.multimodal import MultimodalModel
+from plantset.runtime.checkpoint import sha256_tensor
+from plantset.runtime.strategy import Strategy
+from plantset.training.task import Task, frozen_stages
+
+_GEOMETRY_VERSION = 2  # raise when `data.geometry` changes what it makes: cached features of the old are then not read
+
+
+class PhotoFeeds:
+    """The loaders of a task; the cache is filled here, before the first step."""
+
+    def __init__(self, task: Task, strategy: Strategy) -> None:
+        self._task = task
+        self._train_maker = BatchMaker(task.data.examples(task.data.split("train"), training=True))
+        self._val_maker = BatchMaker(task.data.examples(task.val_records, training=False))
+        self._train_cache: FeatureCache | None = None
+        self._val_cache: FeatureCache | None = None
+        if task.model.cut.is_cacheable:
+            config = task.config
+            root = config.cache_dir or config.checkpoint_dir / "feature_cache"
+            store = FeatureStore(root, limit_gb=config.cache_gb, check_all=config.check_cache)
+            with strategy.in_turn():  # the first fills it, the others find it
+                self._train_cache = _open(store, task, strategy, is_training=True)
+                self._val_cache = _open(store, task, strategy, is_training=False)
+
+    def train(self, epoch: int, start: int = 0) -> PhotoLoader | CachedLoader:
+        """Return the training batches of an epoch, of which `start` photos are done."""
+        if self._train_cache is None:
+            return self._task.data.train_dataloader(epoch=epoch, start=start)
+        sampler = self._task.data.train_sampler(epoch=epoch, start=start)
+        return CachedLoader(self._train_cache, sampler, self._train_maker)
+
+    def val(self) -> PhotoLoader | CachedLoader:
+        """Return the val photos in order."""
+        if self._val_cache is None:
+            return self._task.data.val_dataloader()
+        sampler = self._task.data.sampler(len(self._task.val_records))
+        return CachedLoader(self._val_cache, sampler, self._val_maker)
+
+
+def _open(store: FeatureStore, task: Task, strategy: Strategy, *, is_training: bool) -> FeatureCache:
+    """Return the features of a split; a photo's views are seeded by its content, so that they outlive its position."""
+    data = task.data
+    paths = photo_paths(data.split("train" if is_training else "val"), data.images_dir)
+    hashes = tuple(hash_photos(paths, store.root / "photo_hashes.json"))
+    reader = PhotoReader(
+        paths,
+        data.preprocess,
+        augment=is_training,
+        seed=data.seed,
+        photo_seeds=[int(digest[:16], 16) for digest in hashes],
+    )
+
+    @torch.inference_mode()
+    def encode(pixels_BHWC: Tensor) -> Tensor:
+        task.model.eval()
+        return task.model.vision_features(pixels_BHWC.to(strategy.device))
+
+    num_views = task.config.cache_views if is_training else 1
+    spec = CacheSpec(_fingerprint(task, is_training), hashes, num_views, task.config.cache_dtype)
+    return store.open(spec, reader, encode, data.loader)
+
+
+def _fingerprint(task: Task, is_training: bool) -> str:
+    """Hash what the frozen part's output depends on beside the photos."""
+    model = task.model
+    frozen = model.vision.state_dict() if model.vision.frozen else _frozen_state(model)
+    weights = {name: sha256_tensor(tensor) for name, tensor in frozen.items()}
+    seed = task.config.seed if is_training else 0
+    preprocess = dataclasses.asdict(model.vision.preprocess)
+    return sha256_json([weights, preprocess, frozen_stages(task.config), is_training, seed, _GEOMETRY_VERSION])
+
+
+def _frozen_state(model: MultimodalModel) -> dict[str, Tensor]:
+    return {
+        f"{index}.{name}": tensor
+        for index, module in enumerate(model.cut.frozen_modules)
+        for name, tensor in module.state_dict().items()
+    }

@@ -1,0 +1,69 @@
+"""How good the model is while it is trained: the score that selects an epoch, the calibration, the final check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plantset.data.module import photo_batches
+from plantset.evaluation import calibration
+from plantset.evaluation.classification import score_macro_f1
+from plantset.models.decision import Calibration
+from plantset.models.load import LoadedModel
+from plantset.models.multimodal import MultimodalModel
+from plantset.runtime.strategy import Strategy
+from plantset.training.feeds import PhotoFeeds
+from plantset.training.stopping import Interrupted, StopRequest
+from plantset.training.task import Task, labels_of, val_answers
+
+Judge = Callable[[MultimodalModel], tuple[float, dict[str, float]]]
+
+
+def build_judge(task: Task, feeds: PhotoFeeds, strategy: Strategy, request: StopRequest) -> Judge:
+    """Return what scores a model on the selection half of val: macro-F1, and what else is worth logging.
+
+    A class that no training photo shows can't be named by any model: its val photos select nothing.
+    """
+    labels = labels_of(task, task.val_records)
+    chosen = np.array([position for position in task.selection if task.data.class_counts[labels[position]] > 0])
+
+    def check() -> None:
+        if strategy.any_rank(request.signal_number != 0):
+            raise Interrupted
+
+    def judge(model: MultimodalModel) -> tuple[float, dict[str, float]]:
+        logits, _ = val_answers(model, feeds.val(), strategy, check)
+        accuracy, macro_f1 = _scores(logits[chosen], labels[chosen])
+        return macro_f1, {"accuracy": accuracy, "macro_f1": macro_f1}
+
+    return judge
+
+
+def calibrate(task: Task, feeds: PhotoFeeds, strategy: Strategy) -> Calibration:
+    """Fit temperature, thresholds and sets on the half of val that chose nothing; see `evaluation.calibration.fit`."""
+    logits, features = val_answers(task.model, feeds.val(), strategy)
+    return calibration.fit(
+        logits,
+        features,
+        labels_of(task, task.val_records),
+        selection=np.array(task.selection),
+        calibration=np.array(task.calibration),
+    )
+
+
+def score_checkpoint(model: LoadedModel, task: Task) -> tuple[float, float]:
+    """Return accuracy and macro-F1 of the written file on all val photos, read from disk again."""
+    batches = photo_batches(
+        task.val_records, task.data.images_dir, model.preprocess, task.config.batch_size, task.config.num_workers
+    )
+    logits = np.concatenate([model.predict_batch(pixels).numpy() for _, pixels in batches])
+    return _scores(logits, labels_of(task, task.val_records))
+
+
+def _scores(logits_NC: NDArray[np.float32], labels_N: NDArray[np.int64]) -> tuple[float, float]:
+    predicted = logits_NC.argmax(axis=1)
+    each = np.arange(len(labels_N))
+    estimate = score_macro_f1(predicted, labels_N, each, bootstrap_count=0, rng=np.random.default_rng(0))
+    return float((predicted == labels_N).mean()), estimate.value
