@@ -20,11 +20,12 @@ from plantset.encoders.embed import embed_texts, pool_photo
 from plantset.encoders.stages import StageCut
 from plantset.encoders.text import TextEncoder
 from plantset.encoders.vision import VisionEncoder, VisionTokens, normalize
-from plantset.models.captioner import Captioner
+from plantset.models.captioner import Captioner, CaptionEvidence
 from plantset.models.config import ModelConfig
 from plantset.models.connector import LinearConnector, build_image_connector
 from plantset.models.fusion import Fused, build_fusion
 from plantset.models.heads import DescriptionHead, MatchingHead, build_classifier
+from plantset.models.masking import MaskedModelling
 from plantset.models.name_scoring import NameScorer
 from plantset.models.pooling import NotePooling
 from plantset.models.presets import PARTS, Part
@@ -37,7 +38,10 @@ _PARTS: dict[str, Part] = {
     "no_image": "connector",
     "fusion": "fusion",
     "captioner": "captioner",
+    "caption_evidence": "captioner",
 }  # all others are heads
+
+_ALL_ROWS = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class ModelOutput:
     Attributes:
         logits_BC: class logits, not calibrated; (B, 0) when no answer was asked for.
         features_BF: what the classifier reads: pooled photo, fused photo, fused note; (B, 0) where names are scored.
-        image_BND: image tokens before fusion: what the captioner looks at, so that a note cannot dictate its text.
+        image_BND: image tokens before fusion, which no note has touched.
         fused_BND: image tokens after fusion: what a text looks at that the note may change, such as the class's name.
         global_BG: pooled photo alone: what is compared with the descriptions, so that a note cannot pick the text.
     """
@@ -105,7 +109,9 @@ class MultimodalModel(nn.Module):
         self.description: DescriptionHead | None = None
         self.matching: MatchingHead | None = None
         self.captioner: Captioner | None = None
+        self.caption_evidence: CaptionEvidence | None = None
         self.names: NameScorer | None = None
+        self.masking: MaskedModelling | None = None
         self._learnable: frozenset[str] | None = None
         self._resting: frozenset[Part] = frozenset()
         self._build_answer(vision.width, width)
@@ -115,6 +121,8 @@ class MultimodalModel(nn.Module):
                 self.description = DescriptionHead(vision.width, text_width, config.shared_dim)
             if config.matching:
                 self.matching = MatchingHead(2 * width)
+        if config.masking:
+            self.masking = MaskedModelling(width, vision.width, text_width, vision.grid)
         if vocabulary_size and config.caption_layers and config.captioner == "decoder":
             self.captioner = Captioner(
                 vocabulary_size,
@@ -125,6 +133,8 @@ class MultimodalModel(nn.Module):
                 num_layers=config.caption_layers,
                 dropout=config.dropout,
             )
+        if self.captioner is not None and config.caption_evidence and config.classifier != "names":
+            self.caption_evidence = CaptionEvidence(vision.width, config.num_classes, width)
 
     def _build_answer(self, vision_width: int, width: int) -> None:
         """Build what turns fused tokens into logits: pooled features and a classifier, or the scorer of names."""
@@ -222,6 +232,22 @@ class MultimodalModel(nn.Module):
         features = self._features(global_BG, fused)
         logits_BC = self.classifier(features) if answer else nothing
         return ModelOutput(logits_BC, features, image_BND, fused.image_BND, global_BG)
+
+    def caption_context(self, output: ModelOutput, rows: slice = _ALL_ROWS) -> Tensor:
+        """Return what the captioner looks at in these rows: image tokens, pooled photo, and the classes seen in it.
+
+        All of it from the photo alone, so that a note cannot dictate the text. The classes are the classifier's, taken
+        as they are: the captioner learns to follow them, not to change them.
+        """
+        image_BND = output.image_BND[rows]
+        if self.caption_evidence is None:
+            return image_BND
+        global_BG = output.global_BG[rows]
+        with torch.no_grad():
+            logits_BC = self.classifier(self._features(global_BG, self.fusion(image_BND, None, None)))
+            probs_BC = logits_BC.float().softmax(dim=-1).to(image_BND.dtype)
+        evidence_BND: Tensor = self.caption_evidence(image_BND, global_BG, probs_BC)
+        return evidence_BND
 
     def match_logits(self, output: ModelOutput) -> Tensor:
         """Return (B,) logits of "the note is about this photo", from the fused parts of the features."""

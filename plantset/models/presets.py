@@ -44,6 +44,8 @@ class ObjectiveWeights:
         masked_text: masked note words, predicted from the others (FLAVA's MLM).
         masked_multimodal: both, on fused tokens of matching pairs (FLAVA's MMM).
         class_name: the class's name, word by word, after the prompt <CLASSIFY>.
+        image_text: the batch's photos against the batch's notes, both ways (CLIP's loss, label-aware).
+        hard_matching: "this note is not about this photo", for the batch's best fitting note about another class.
     """
 
     classification: float = 1.0
@@ -55,6 +57,8 @@ class ObjectiveWeights:
     masked_text: float = 0.0
     masked_multimodal: float = 0.0
     class_name: float = 0.0
+    image_text: float = 0.0
+    hard_matching: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +104,16 @@ _QWEN_VL_STAGES = (
 # language model. We have no large one: the second stage lets the towers learn, too.
 _VADAPTER_STAGES = (Stage("adapter", 0.5, _ALL - {"vision", "text"}), Stage("together", 0.5, _ALL))
 
+# Ours, in none of the papers: the captioner sees which classes the classifier sees, so that they do not contradict each
+# other. Florence-2 has no classifier: name and description are written by one decoder.
+_EVIDENCE: Mapping[str, Any] = {"caption_evidence": True}
+
 _PRESETS: dict[PresetName, Preset] = {
-    "cross-attention": Preset(),
-    "qwen-vl": Preset({"connector": "resampler"}, stages=_QWEN_VL_STAGES, paper="arXiv 2308.12966"),
-    "vadapter": Preset({"connector": "vadapter"}, stages=_VADAPTER_STAGES, paper="arXiv 2402.10896"),
+    "cross-attention": Preset(_EVIDENCE),
+    "qwen-vl": Preset({"connector": "resampler", **_EVIDENCE}, stages=_QWEN_VL_STAGES, paper="arXiv 2308.12966"),
+    "vadapter": Preset({"connector": "vadapter", **_EVIDENCE}, stages=_VADAPTER_STAGES, paper="arXiv 2402.10896"),
     "flava": Preset(
-        {"fusion": "flava"},
+        {"fusion": "flava", "masking": True, **_EVIDENCE},
         ObjectiveWeights(matching=0.1, masked_image=0.1, masked_text=0.1, masked_multimodal=0.1),
         paper="arXiv 2112.04482",
     ),
