@@ -252,7 +252,7 @@ def _list_changes(
     second: NDArray[np.int64],
 ) -> tuple[Change, ...]:
     changes = []
-    for at in np.flatnonzero(first != second):
+    for at in np.flatnonzero(first != second).tolist():
         outcome = "mended" if second[at] == labels[at] else "broken" if first[at] == labels[at] else "both wrong"
         changes.append(Change(paths[at], names[labels[at]], names[first[at]], names[second[at]], outcome))
     return tuple(changes)

@@ -41,6 +41,11 @@ class InferConfig:
         en="also write the answers: .json (a list) or .jsonl (one a line)",
         fr="écrire aussi les réponses : .json (une liste) ou .jsonl (une par ligne)",
     )
+    explain: Path | None = option(
+        None,
+        en="a folder: write each photo there with what spoke for its first class laid over it (PNG)",
+        fr="un dossier : y écrire chaque photo avec, par-dessus, ce qui a parlé pour sa première classe (PNG)",
+    )
     tta: bool = option(
         False,
         en="look at each photo four times, flipped, and answer from the mean: slower, a little steadier",

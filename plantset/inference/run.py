@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from plantset import __version__
 from plantset.core.bounds import check_at_least, check_num_classes
 from plantset.core.errors import ConfigError, DataError
-from plantset.core.files import write_json, write_json_lines
+from plantset.core.files import write_bytes, write_json, write_json_lines
 from plantset.core.language import tr
 from plantset.core.log import progress
 from plantset.core.photo import PhotoError
 from plantset.data.geometry import Pixels
 from plantset.inference.config import InferConfig
+from plantset.inference.explain import draw_heat, encode_png, explain_photos
 from plantset.inference.predictor import Candidate, Prediction, Predictor, load_predictor
 
 _PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic"}
@@ -145,7 +149,23 @@ def _answer(predictor: Predictor, paths: Sequence[Path], config: InferConfig) ->
             tta=config.tta,
         )
         predictions = dict(zip(views, answered, strict=True))
+        if config.explain is not None:
+            _explain(predictor, views, answered, config.explain, base=config.image)
     return [Answer(path, predictions.get(path), errors.get(path)) for path in paths]
+
+
+def _explain(
+    predictor: Predictor, views: Mapping[Path, Pixels], answered: Sequence[Prediction], folder: Path, *, base: Path
+) -> None:
+    """Write each photo's heat map under its own name: `a/leaf.jpg` becomes `FOLDER/a/leaf.jpg.png`."""
+    names = predictor.model.class_names
+    firsts = torch.tensor([names.index(prediction.candidates[0].class_id) for prediction in answered])
+    pixels_BHWC = torch.from_numpy(np.stack(list(views.values())))
+    for path, view, heat in zip(
+        views, views.values(), explain_photos(predictor.model, pixels_BHWC, firsts), strict=True
+    ):
+        name = path.relative_to(base) if base.is_dir() else Path(path.name)
+        write_bytes(folder / f"{name}.png", encode_png(draw_heat(view, heat)))
 
 
 def _write(output: Path, answers: Sequence[Answer]) -> None:
