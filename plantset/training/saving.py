@@ -65,6 +65,8 @@ class Saver:
         Raises:
             CheckpointError: damaged, or of another model, data or settings.
         """
+        for torn in self.folder.glob(".*.pth.*.tmp"):  # what a killed save had begun
+            torn.unlink(missing_ok=True)
         path = self._newest_whole() if asked == "auto" else Path(asked)
         if path is None:
             return Progress()  # the first start of a job that is always started with --resume auto
