@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from plantset.core.vocabulary import Vocabulary
 from plantset.models.build import create_multimodal_model
+from plantset.models.masking import choose_hidden
 from plantset.models.multimodal import ModelOutput, MultimodalModel
 from tests.tiny_models import SENTENCES
 
@@ -71,7 +72,16 @@ def losses(model: MultimodalModel) -> dict[str, torch.Tensor]:
             alone = model(None, note, batch_size=len(NOTES), answer=False)
             found["class_name"] = model.captioner.loss(targets, output.fused_BND)[0]
             found["note_only"] = model.captioner.loss(targets, alone.fused_BND)[0]
+    if model.masking is not None and model.note_connector is not None and note is not None:
+        everywhere = torch.ones(image.tokens_BNC.shape[:2], dtype=torch.bool)
+        seen = (output.image_BND, image.tokens_BNC, _hide(everywhere))
+        read = (model.note_connector(note.states_BTC), note.states_BTC, _hide(note.mask_BT))
+        found["masked_multimodal"] = model.masking.pair_losses(model.fusion, seen, read, note.mask_BT).sum()
     return found
+
+
+def _hide(mask: torch.Tensor) -> torch.Tensor:
+    return choose_hidden(mask, 0.5, seed=0, epoch=0, indices_B=torch.arange(len(mask)))
 
 
 def _captions() -> torch.Tensor:
