@@ -20,8 +20,9 @@ from plantset.core.log import progress
 from plantset.core.photo import PhotoError
 from plantset.data.geometry import Pixels
 from plantset.inference.config import InferConfig
-from plantset.inference.explain import draw_heat, encode_png, explain_photos
+from plantset.inference.explain import draw_heat, encode_png
 from plantset.inference.predictor import Candidate, Prediction, Predictor, load_predictor
+from plantset.models.relevance import explain_photos
 
 _PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic"}
 _SCHEMA_VERSION = 2  # 2: prediction_set holds candidates, decision may be unknown, familiarity is new

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from plantset.inference.config import InferConfig
-from plantset.inference.explain import draw_heat, explain_photos, mass_inside
+from plantset.inference.explain import draw_heat, mass_inside
 from plantset.inference.predictor import Predictor
 from plantset.inference.run import infer
 from plantset.models.load import LoadedModel
+from plantset.models.relevance import explain_photos
 
 
 @pytest.fixture
