@@ -74,10 +74,9 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
 
 def _create(groups: list[dict[str, Any]], settings: OptimizerSettings) -> torch.optim.Optimizer:
     if settings.name == "adamw":
-        # one kernel over all parameters; torch's default on a CPU goes from parameter to parameter
-        return torch.optim.AdamW(
-            groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=_can_fuse(groups)
-        )
+        # never fused on a CPU: torch 2.14's kernel pairs weights with the wrong gradients where their memory formats
+        # differ, as they do behind a channels_last input (a test holds it)
+        return torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     optimizer: torch.optim.Optimizer = timm.optim.create_optimizer_v2(
         groups,
         opt=settings.name,
@@ -86,11 +85,6 @@ def _create(groups: list[dict[str, Any]], settings: OptimizerSettings) -> torch.
         **({"momentum": _SGD_MOMENTUM} if settings.name == "sgd" else {}),
     )
     return optimizer
-
-
-def _can_fuse(groups: list[dict[str, Any]]) -> bool:
-    parameters = [parameter for group in groups for parameter in group["params"]]
-    return all(parameter.is_floating_point() and parameter.device.type in ("cpu", "cuda") for parameter in parameters)
 
 
 def _never_decayed(model: nn.Module) -> set[int]:

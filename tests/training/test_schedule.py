@@ -213,3 +213,16 @@ def test_what_a_module_holds_bare_does_not_decay() -> None:
     optimizer = build_optimizer(model, OptimizerSettings(1.0, weight_decay=0.1))
 
     assert {g["weight_decay"]: len(g["params"]) for g in optimizer.param_groups} == {0.0: 2, 0.1: 1}
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd", "lion", "nadamw"])
+def test_a_step_does_not_depend_on_the_memory_format_of_a_gradient(name: OptimizerName) -> None:
+    kernels = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(0)
+        model = nn.Conv2d(4, 8, 3)
+        model.weight.grad = torch.randn(8, 4, 3, 3).contiguous(memory_format=memory_format)
+        build_optimizer(model, OptimizerSettings(0.1, name=name)).step()
+        kernels.append(model.weight.detach())
+
+    assert torch.equal(*kernels)
