@@ -91,10 +91,12 @@ class DistributedStrategy(LocalStrategy):
         """Return the sums over all ranks, in one message."""
         if not values:
             return {}
-        stacked = torch.stack([value.detach().float().to(self.device) for value in values.values()])
+        names = sorted(values)  # a resumed rank may hold them in another order than the others
+        stacked = torch.stack([values[name].detach().float().to(self.device) for name in names])
         with contact(self.rank):
             dist.all_reduce(stacked)
-        return dict(zip(values, stacked.unbind(), strict=True))
+        sums = dict(zip(names, stacked.unbind(), strict=True))
+        return {name: sums[name] for name in values}
 
     def gather_rows(self, rows: Tensor) -> Tensor:
         """Return the rows of all ranks, rank after rank."""

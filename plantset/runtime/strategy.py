@@ -62,7 +62,11 @@ class Strategy(Protocol):
         """Unscale, clip the global norm (0: no clipping), update the parameters and clear the gradients."""
 
     def reduce_sum(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the sums over all ranks, as float32 scalars on the device; waits for no device."""
+        """Return the sums over all ranks, as float32 scalars on the device; waits for no device.
+
+        Args:
+            values: scalars by name; the same names on all ranks, in any order.
+        """
 
     def fetch(self, metrics: Mapping[str, Tensor]) -> dict[str, float]:
         """Bring device scalars to the host: the one place where the loop waits for the device."""

@@ -111,7 +111,11 @@ class TrainConfig:
         fr="un fichier local de poids pour le réseau de vision (.safetensors, .pth)",
     )
     epochs: int = option(10, en="passes over the training photos", fr="passages sur les photos d'entraînement")
-    batch_size: int = option(32, en="photos in a step", fr="photos par pas")
+    batch_size: int = option(
+        32,
+        en="photos in a batch, of all processes together: two that torchrun starts take half of it each",
+        fr="photos par lot, pour tous les processus ensemble : deux que lance torchrun en prennent chacun la moitié",
+    )
     accumulate_steps: int = option(
         1,
         en="batches whose gradients add up to one step: 2 with half the --batch-size learns the same with less memory",

@@ -96,7 +96,7 @@ def test_the_sum_of_fp16_gradients_is_clipped_after_it_is_unscaled(ranks: list[d
         torch.testing.assert_close(rank["overflow"]["update"], torch.full((1, 3), 0.5 / 3**0.5), rtol=1e-3, atol=1e-3)
 
 
-def test_sums_are_over_both_ranks(ranks: list[dict[str, Any]]) -> None:
+def test_sums_are_over_both_ranks_name_by_name(ranks: list[dict[str, Any]]) -> None:
     assert [rank["exchange"]["sums"] for rank in ranks] == [{"a": 3.0, "b": 20.0}] * 2
 
 

@@ -83,8 +83,10 @@ def batch_of(step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def exchange(strategy: Strategy, folder: Path) -> dict[str, Any]:
     """Use every rendezvous once and return what this rank saw."""
     rank = strategy.rank
+    values = {"a": torch.tensor(rank + 1.0), "b": torch.tensor(10)}
+    in_another_order = dict(sorted(values.items(), reverse=rank == 1))
     seen: dict[str, Any] = {
-        "sums": strategy.fetch(strategy.reduce_sum({"a": torch.tensor(rank + 1.0), "b": torch.tensor(10)})),
+        "sums": strategy.fetch(strategy.reduce_sum(in_another_order)),
         "rows": strategy.gather_rows(torch.arange(6 * (1 - rank)).reshape(-1, 3)),
         "flags": (strategy.any_rank(False), strategy.any_rank(rank == 1)),
     }

@@ -47,12 +47,14 @@ def _rows(folder: Path) -> list[dict[str, float]]:
 @pytest.mark.slow
 def test_two_then_one_then_two_processes_train_what_one_trains(configure: Configure, tmp_path: Path) -> None:
     train(configure(checkpoint_dir=tmp_path / "one", **SETTINGS))
-    config = configure(checkpoint_dir=tmp_path / "changing", resume="auto", **SETTINGS)
+    config = configure(checkpoint_dir=tmp_path / "changing", resume="auto", save_steps=1, **SETTINGS)
 
-    _run(config, processes=2, steps=7)
+    _run(config, processes=2, steps=8)
+    first = load_checkpoint(config.checkpoint_dir / "last_model.pth").meta["progress"]
     _run(config, processes=1, steps=7)
     printed = _run(config, processes=2)
 
+    assert (first["step"], first["seen"]) == (7, 16)  # inside the fourth epoch
     one, changing = _rows(tmp_path / "one"), _rows(tmp_path / "changing")
     assert len(changing) == 10
     for name in ("loss", "loss/caption", "loss/note_only", "accuracy", "macro_f1"):
