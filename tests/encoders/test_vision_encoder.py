@@ -26,6 +26,39 @@ BACKBONES = [
     ("deit_tiny_distilled_patch16_224", 224, 192, 14, 2),
 ]
 
+# more families: name, photo size, rows of tokens, prefix tokens; what patch size and total stride say
+FAMILIES = [
+    ("regnety_002", 64, 2, 0),
+    ("mobilenetv3_small_050", 64, 2, 0),
+    ("efficientvit_b0", 64, 2, 0),
+    ("fastvit_t8", 64, 2, 0),
+    ("edgenext_xx_small", 64, 2, 0),
+    ("repvit_m0_9", 64, 2, 0),
+    ("mobilevit_xxs", 64, 2, 0),
+    ("poolformer_s12", 64, 2, 0),
+    ("pvt_v2_b0", 64, 2, 0),
+    ("densenet121", 64, 2, 0),
+    ("swinv2_tiny_window8_256", 64, 2, 0),
+    ("maxvit_pico_rw_256", 64, 2, 0),
+    ("hiera_tiny_224", 224, 7, 0),
+    ("eva02_tiny_patch14_224", 56, 4, 1),
+    ("xcit_nano_12_p16_224", 64, 4, 1),
+    ("vit_small_patch14_dinov2", 56, 4, 1),
+    ("vit_small_patch16_dinov3", 64, 4, 5),
+]
+
+
+@pytest.mark.parametrize(("name", "size", "rows", "prefix"), FAMILIES)
+def test_every_family_gives_its_tokens_by_the_same_face(name: str, size: int, rows: int, prefix: int) -> None:
+    encoder = build(name, size)
+
+    with torch.no_grad():
+        seen = encoder(torch.randn(1, 3, size, size))
+
+    assert seen.tokens_BNC.shape == (1, rows * rows, encoder.width)
+    assert seen.grid == (rows, rows)
+    assert (0 if seen.prefix_BPC is None else seen.prefix_BPC.shape[1]) == prefix
+
 
 def build(name: str, size: int | None = None) -> VisionEncoder:
     torch.manual_seed(0)
@@ -163,9 +196,10 @@ def test_a_photo_smaller_than_one_patch_is_refused() -> None:
         build("vit_tiny_patch16_224", 10)
 
 
-def test_a_backbone_without_a_grid_of_features_is_refused() -> None:
-    with pytest.raises(ConfigError, match="coat_tiny"):
-        build("coat_tiny")
+@pytest.mark.parametrize("name", ["coat_tiny", "crossvit_tiny_240", "volo_d1_224"])
+def test_a_backbone_without_a_grid_of_features_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        build(name)
 
 
 def test_the_weights_own_preprocessing_is_read() -> None:

@@ -143,3 +143,82 @@ def test_remembered_notes_give_the_models_answers(model: MultimodalModel) -> Non
 
 def test_no_note_in_the_batch_is_no_states(model: MultimodalModel) -> None:
     assert NoteStatesCache(model, ["spots"])((None, None)) is None
+
+
+@pytest.fixture(scope="module")
+def flava(tiny_bert: str) -> MultimodalModel:
+    torch.manual_seed(0)
+    built = create_multimodal_model(
+        3, "test_resnet", tiny_bert, 24, 24, 24, 4,
+        preset="flava", pretrained=False, image_size=64, dropout=0.0, note_length=12,
+    )  # fmt: skip
+    return built.eval()
+
+
+MASKED = ("masked_image", "masked_text", "masked_multimodal")
+IN_BATCH = ("image_text", "hard_matching")
+
+
+@pytest.fixture
+def everything(flava: MultimodalModel) -> Objective:
+    weights = ObjectiveWeights(caption=0.0, contrastive=0.0, **dict.fromkeys(MASKED + IN_BATCH, 1.0))
+    return Objective(ClassificationLoss(), None, None, weights)
+
+
+def test_masked_losses_count_photos_notes_and_matching_pairs(flava: MultimodalModel, everything: Objective) -> None:
+    counts = term_counts(flava, _batch([1.0] * 6 + [0.0] * 2), everything)
+
+    # notes, all about class 2, stand on rows 0, 2 and 4; row 2 alone is of class 2
+    assert [float(counts[name]) for name in MASKED] == [6.0, 3.0, 1.0]
+
+
+@pytest.mark.parametrize("notes", [NOTES, (None,) * 8])
+def test_what_masked_and_in_batch_losses_count_is_known_beforehand(
+    flava: MultimodalModel, everything: Objective, notes: tuple[str | None, ...]
+) -> None:
+    batch = _batch([1.0] * 6 + [0.0] * 2, notes)
+
+    with torch.no_grad():
+        terms = training_terms(flava, batch, everything, flava.encode_notes)
+    counts = term_counts(flava, batch, everything)
+
+    assert {name: float(term.counted) for name, term in terms.items()} == {
+        name: float(count) for name, count in counts.items() if name in terms
+    }
+    assert all(float(count) == 0 for name, count in counts.items() if name not in terms)
+    assert all(bool(term.total > 0) for name, term in terms.items() if float(counts[name]))
+
+
+def test_masked_losses_of_two_halves_add_up_to_those_of_the_whole(
+    flava: MultimodalModel, everything: Objective
+) -> None:
+    whole = _batch([1.0] * 8)
+
+    with torch.no_grad():
+        together = training_terms(flava, whole, everything, flava.encode_notes)
+        halves = [
+            training_terms(flava, _rows(whole, rows), everything, flava.encode_notes)
+            for rows in (slice(0, 4), slice(4, 8))
+        ]
+
+    for name in MASKED:
+        added = sum(half[name].total for half in halves if name in half)
+        torch.testing.assert_close(added, together[name].total, msg=name)
+
+
+def test_without_a_note_masked_modelling_moves_no_weight_of_the_note(
+    flava: MultimodalModel, everything: Objective
+) -> None:
+    flava.zero_grad()
+    batch = _batch([1.0] * 8, (None,) * 8)
+
+    total, _ = weighted_sum(
+        training_terms(flava, batch, everything, flava.encode_notes),
+        term_counts(flava, batch, everything),
+        everything.weights,
+    )
+    total.backward()
+
+    assert flava.masking is not None
+    assert flava.masking.image_mask.grad is not None
+    assert [p.grad for p in flava.masking.note_head.parameters()] == [None] * 4
