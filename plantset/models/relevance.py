@@ -50,7 +50,7 @@ def explain_photos(model: LoadedModel, pixels_BHWC: Tensor, class_index_B: Tenso
         places = [tokens_BNC] if stage is None else [tokens_BNC, stage]
         gradients = torch.autograd.grad(chosen, places)
     side = int(pixels_BHWC.shape[1])
-    tokens_BHW = (gradients[0] * tokens_BNC).sum(dim=-1).unflatten(1, seen.grid)
+    tokens_BHW = (gradients[0] * tokens_BNC).sum(dim=-1).reshape(-1, *seen.grid)
     maps = _enlarge(tokens_BHW, side)
     if stage is not None:
         maps *= _enlarge((gradients[1] * stage).sum(dim=1), side)
