@@ -1,15 +1,16 @@
 # The commands of this repository; `make` alone lists them.
-# Variables: PYTHON (3.11 or newer), DEMO_FLAGS, TEST_FLAGS, PHOTOS.
+# Variables: PYTHON (3.11 or newer), DEMO_FLAGS, TEST_FLAGS, BENCH_FLAGS, PHOTOS.
 
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 DEMO_FLAGS ?=
+BENCH_FLAGS ?=
 TEST_FLAGS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs real bench bench-clean
+.PHONY: help setup demo test check docs real bench bench-clean bench-train bench-models
 
 help: ## list the commands | lister les commandes
 	@case "$${PLANTSET_LANG:-$${LC_ALL:-$$LANG}}" in fr*) column=2 ;; *) column=1 ;; esac; \
@@ -61,3 +62,9 @@ bench: setup ## measure against other tools | mesurer face à d'autres outils
 
 bench-clean: setup ## measure cleaning: its limit, other tools, growth | mesurer le nettoyage : sa limite, d'autres outils, la croissance
 	$(PY) benchmarks/clean.py
+
+bench-models: setup ## compare the presets: make bench-models [MODELS_FLAGS="--manifest FILE --seeds 0 1 2"] | comparer les préréglages : make bench-models [MODELS_FLAGS="--manifest FICHIER --seeds 0 1 2"]
+	$(PY) benchmarks/models.py $(MODELS_FLAGS)
+
+bench-train: setup ## measure training: the loop, other trainers, the cache | mesurer l'entraînement : la boucle, d'autres outils, le cache
+	$(PY) benchmarks/train.py $(BENCH_FLAGS)

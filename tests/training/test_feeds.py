@@ -1,0 +1,95 @@
+"""Training from the cache and training from photos: the same losses for the same views."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from plantset.core.errors import ConfigError, DataError
+from plantset.data.dataset import PhotoReader, photo_paths
+from plantset.data.feature_files import CacheDtype
+from plantset.data.photo_hashes import hash_photos
+from plantset.data.sampler import Key
+from plantset.runtime.local import LocalStrategy
+from plantset.training.feeds import PhotoFeeds
+from plantset.training.step import training_terms
+from plantset.training.task import Task, build_objective, check_numbers, note_encoder, prepare_task
+from tests.training.conftest import Configure
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("fp16", 1e-3), ("fp32", 1e-5)])
+def test_cached_features_give_the_losses_of_the_views_they_were_made_of(
+    configure: Configure, dtype: CacheDtype, tolerance: float
+) -> None:
+    task = prepare_task(configure(freeze_vision=True, cache_dtype=dtype, cache_views=2))
+    cached = list(PhotoFeeds(task, LocalStrategy(torch.device("cpu"))).train(1))
+    objective, encode_notes = build_objective(task), note_encoder(task)
+    task.model.eval()
+
+    for batch in cached:
+        seen = dataclasses.replace(batch, pixels_BHWC=_views(task, batch.indices_B), features_B=None)
+        with torch.no_grad():
+            from_cache = training_terms(task.model, batch, objective, encode_notes)
+            from_photos = training_terms(task.model, seen, objective, encode_notes)
+
+        assert {name: float(term.mean) for name, term in from_cache.items()} == pytest.approx(
+            {name: float(term.mean) for name, term in from_photos.items()}, abs=tolerance
+        )
+
+
+def _views(task: Task, indices_B: torch.Tensor) -> torch.Tensor:
+    paths = photo_paths(task.data.split("train"), task.data.images_dir)
+    seeds = [int(digest[:16], 16) for digest in hash_photos(paths, task.config.checkpoint_dir / "hashes.json")]
+    reader = PhotoReader(paths, task.data.preprocess, augment=True, seed=task.data.seed, photo_seeds=seeds)
+    return torch.from_numpy(np.stack([reader.read(Key(1, index)) for index in indices_B.tolist()]))
+
+
+def test_a_cache_that_cannot_fit_is_refused_before_the_first_step(configure: Configure) -> None:
+    task = prepare_task(configure(freeze_vision=True, cache_gb=1e-6))
+
+    with pytest.raises(ConfigError, match="--cache-gb"):
+        PhotoFeeds(task, LocalStrategy(torch.device("cpu")))
+
+
+@pytest.mark.parametrize("setting", [{"layer_decay": 0.0}, {"layer_decay": 1.1}, {"logit_adjustment": -1.0}])
+def test_a_setting_out_of_its_range_is_refused_by_name(configure: Configure, setting: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="--" + next(iter(setting)).replace("_", "-")):
+        check_numbers(configure(**setting))
+
+
+@pytest.mark.parametrize(("tau", "share"), [(None, 1.0), (0.5, 0.5), (2.0, 2.0)])
+def test_the_logit_adjustment_scales_the_logarithm_of_the_classes_shares(
+    configure: Configure, tau: float | None, share: float
+) -> None:
+    objective = build_objective(prepare_task(configure(logit_adjustment=tau)))
+
+    adjustment = objective.classification.log_prior_C
+    assert adjustment is not None
+    assert adjustment.tolist() == pytest.approx([share * np.log(0.25)] * 4)
+
+
+def test_no_adjustment_is_left_with_class_weights_or_at_zero(configure: Configure) -> None:
+    for changes in ({"class_weights": True}, {"logit_adjustment": 0.0}):
+        assert build_objective(prepare_task(configure(**changes))).classification.log_prior_C is None
+
+
+def test_a_hash_is_remembered_until_the_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo, memory = tmp_path / "a.jpg", tmp_path / "memory.json"
+    photo.write_bytes(b"one")
+    os.utime(photo, (1e9, 1e9))
+    first = hash_photos([photo], memory)
+    monkeypatch.setattr("plantset.data.photo_hashes.sha256_file", lambda _path: "read again")
+
+    assert hash_photos([photo], memory) == first
+    photo.write_bytes(b"two")
+    assert hash_photos([photo], memory) == ["read again"]
+
+
+def test_a_missing_photo_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"gone\.jpg"):
+        hash_photos([tmp_path / "gone.jpg"], tmp_path / "memory.json")
