@@ -23,9 +23,6 @@ from plantset.models.presets import PresetName
 OptimizerName = Literal["adamw", "sgd", "lion", "nadamw"]
 ScheduleName = Literal["cosine", "constant", "one-cycle"]
 
-OptimizerName = Literal["adamw", "sgd", "lion", "nadamw"]
-ScheduleName = Literal["cosine", "constant", "one-cycle"]
-
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -155,27 +152,6 @@ class TrainConfig:
         fr="chaque couche de la tour de vision apprend à cette part du taux de la couche au-dessus ; usuel pour les"
         " transformeurs : 0,65 à 0,8 (1 : toutes pareilles)",
     )
-    optimizer: OptimizerName = option(
-        "adamw",
-        en="adamw, sgd (Nesterov momentum 0.9; wants 10 to 100 times adamw's learning rate), lion (a third to a tenth"
-        " of it), or nadamw",
-        fr="adamw, sgd (élan de Nesterov 0,9 ; veut 10 à 100 fois le taux d'adamw), lion (un tiers à un dixième), ou"
-        " nadamw",
-    )
-    schedule: ScheduleName = option(
-        "cosine",
-        en="the learning rate after warm-up: half a cosine to 0, constant, or one-cycle (rises for 30 % of the steps"
-        " unless --warmup-steps is given)",
-        fr="le taux d'apprentissage après l'échauffement : un demi-cosinus jusqu'à 0, constant, ou one-cycle (monte"
-        " pendant 30 % des pas sauf --warmup-steps)",
-    )
-    layer_decay: float = option(
-        1.0,
-        en="each layer of the vision tower learns at this share of the rate of the layer above it; usual for"
-        " transformers: 0.65 to 0.8 (1: all alike)",
-        fr="chaque couche de la tour de vision apprend à cette part du taux de la couche au-dessus ; usuel pour les"
-        " transformeurs : 0,65 à 0,8 (1 : toutes pareilles)",
-    )
     weight_decay: float = option(
         0.05,
         en="decoupled weight decay, never on norms, biases and positions",
@@ -195,18 +171,6 @@ class TrainConfig:
         False,
         en="weigh rare classes up in the loss (scikit-learn's balanced weights)",
         fr="peser davantage les classes rares dans la perte (poids équilibrés de scikit-learn)",
-    )
-    logit_adjustment: float | None = option(
-        None,
-        en="how strongly rare classes are favoured in training through the logarithm of their share (default: 1, or 0"
-        " with --class-weights: both together overdo it)",
-        fr="à quel point les classes rares sont favorisées à l'entraînement par le logarithme de leur part (défaut : 1,"
-        " ou 0 avec --class-weights : les deux ensemble, c'est trop)",
-    )
-    sampling: Sampling = option(
-        "natural",
-        en="how often classes are drawn: as they are, by the square root of their size, or all alike",
-        fr="fréquence de tirage des classes : telles quelles, selon la racine carrée de leur taille, ou à égalité",
     )
     logit_adjustment: float | None = option(
         None,
@@ -265,24 +229,6 @@ class TrainConfig:
         None,
         en="where the cache lies; by default in the checkpoint folder",
         fr="où est le cache ; par défaut dans le dossier des points de contrôle",
-    )
-    cache_gb: float | None = option(
-        None,
-        en="what the cache folder may take at most, in GB: features long unused are removed, and what cannot fit is"
-        " refused before anything is computed (default: what the disk has room for)",
-        fr="ce que le dossier du cache peut prendre au plus, en Go : les traits plus utilisés depuis longtemps sont"
-        " supprimés, et ce qui ne peut tenir est refusé avant tout calcul (défaut : la place qu'a le disque)",
-    )
-    cache_dtype: CacheDtype = option(
-        "fp16",
-        en="format of the cached features: fp16 takes half the disk, fp32 rounds nothing",
-        fr="format des traits en cache : fp16 prend moitié moins de disque, fp32 n'arrondit rien",
-    )
-    check_cache: bool = option(
-        False,
-        en="compare the checksum of every cached feature before training; each is compared when it is read in any case",
-        fr="comparer la somme de contrôle de chaque trait en cache avant l'entraînement ; chacune est de toute façon"
-        " comparée à la lecture",
     )
     cache_gb: float | None = option(
         None,
