@@ -12,7 +12,7 @@ from torch import nn
 from plantset.core.errors import CheckpointError, ConfigError
 from plantset.core.language import tr
 from plantset.core.preprocess import PreprocessConfig
-from plantset.encoders import hugging_face, packaged_e5, packaged_efficientnet
+from plantset.encoders import hugging_face, packaged_e5, packaged_efficientnet, released
 from plantset.encoders.packaged_efficientnet import PackagedNetwork
 from plantset.encoders.packages import PackagedFile
 from plantset.encoders.text import NoteTokenizer, TextEncoder
@@ -39,7 +39,8 @@ def build_vision_encoder(
 
     Args:
         name: `timm-packaged:tf_efficientnet_lite0` (installed with Plantset), `timm-packaged:tf_efficientnet_lite2`
-            (extra `offline`), or any timm name such as `resnet50`.
+            (extra `offline`), any timm name such as `resnet50`, or `released:` and a Hugging Face name or folder
+            (`encoders.released`).
         pretrained: False draws random weights and needs no network.
         weights_path: a local file of weights of the same architecture, used instead of the hub's.
         image_size_px: side of the photos instead of the weights' own; a transformer's positions are interpolated.
@@ -48,6 +49,10 @@ def build_vision_encoder(
         ConfigError: unknown name, weights that cannot be had, or a size that the backbone does not take.
         CheckpointError: the packaged weights or the file are missing, damaged or of another network.
     """
+    if name.startswith(released.PREFIX):
+        if weights_path is not None:
+            raise _weights_with_released(name)
+        return released.load_released(name, pretrained=pretrained, image_size_px=image_size_px)
     from plantset.encoders import timm_models  # timm takes seconds to import, and texts do not need it
 
     packaged = _NETWORKS[name] if _check_prefix(name, "timm-packaged:", tuple(_NETWORKS)) else None
@@ -98,12 +103,14 @@ def packaged_fingerprint(name: str) -> str:
 
 def vision_architecture(encoder: VisionEncoder) -> dict[str, Any]:
     """Describe a vision tower without its weights, as JSON-able values; see `build_vision_encoder_from`."""
-    return {
+    spec: dict[str, Any] = {
         "name": encoder.name,
         "architecture": encoder.architecture,
         "preprocess": asdict(encoder.preprocess),
         "fingerprint": encoder.fingerprint,
     }
+    config = released.released_config(encoder)
+    return spec if config is None else spec | {"config": config}
 
 
 def text_architecture(encoder: TextEncoder) -> dict[str, Any]:
@@ -131,6 +138,8 @@ def build_vision_encoder_from(spec: Mapping[str, Any], *, load_packaged: bool = 
 
     values = dict(spec["preprocess"])
     preprocess = PreprocessConfig(**values | {"mean": tuple(values["mean"]), "std": tuple(values["std"])})
+    if "config" in spec:
+        return released.build_released_from(spec, preprocess)
     model = timm_models.create_backbone(spec["architecture"], image_size_px=preprocess.image_size_px)
     fingerprint = spec["fingerprint"] if load_packaged else None
     if fingerprint is not None:
@@ -205,4 +214,11 @@ def _unknown_packaged(name: str, known: str) -> ConfigError:
     return ConfigError(
         tr(f"no packaged weights are called {name!r}", f"aucuns poids installés ne s'appellent {name!r}"),
         tr(f"there is: {known}", f"il y a : {known}"),
+    )
+
+
+def _weights_with_released(name: str) -> ConfigError:
+    return ConfigError(
+        tr(f"{name} has weights of its own", f"{name} a ses propres poids"),
+        tr("leave --vision-weights out", "ne donnez pas --vision-weights"),
     )
