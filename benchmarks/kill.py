@@ -78,7 +78,7 @@ def main() -> int:
 
 def make_manifest(folder: Path) -> Path:
     """Draw demo leaves and take them through cleaning and mapping."""
-    make_demo_data(DemoDataConfig(run_dir=folder / "demo", photos_per_class=12, size_px=96))
+    make_demo_data(DemoDataConfig(run_dir=folder / "demo", photos_per_class=6, size_px=96))
     cleaned, mapped = folder / "dataset_clean.jsonl", folder / "multimodal_dataset.jsonl"
     clean(CleanConfig(data_dir=folder / "demo" / "leaves", output_file=cleaned, min_size=64, target_size=96))
     map_texts(MapConfig(dataset_jsonl=cleaned, output_file=mapped))
@@ -93,7 +93,7 @@ def command(manifest: Path, folder: Path, *, cached: bool) -> list[str]:
 def run_whole(manifest: Path, folder: Path, *, cached: bool) -> float:
     """Train without a kill; return how long it lived."""
     started = time.perf_counter()
-    subprocess.run(command(manifest, folder, cached=cached), check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(command(manifest, folder, cached=cached), check=True, capture_output=True)
     return time.perf_counter() - started
 
 
@@ -106,7 +106,7 @@ def kill_and_resume(
     os.killpg(process.pid, signal.SIGKILL)  # its workers, too, as a machine that is taken away does
     process.wait()
     starts = 1
-    while subprocess.run(words, check=False, stderr=subprocess.DEVNULL).returncode != 0:
+    while subprocess.run(words, check=False, capture_output=True).returncode != 0:
         starts += 1
         if starts > 3:
             raise SystemExit(f"{folder.name} does not go on: {' '.join(words)}")

@@ -69,7 +69,9 @@ def run(config: RunConfig) -> RunReport:
         _stage("map", map_texts, _map_config(config)),
         _stage("train", train, _train_config(config)),
     ]
-    results = []
+    results: list[Path] = []
+    if codes[-1]:  # stopped by a signal: the road goes on from there when it is asked again
+        return RunReport(_best(folder), (), codes[-1])
     for split, _ in iter_splits(read_records(_mapped(folder))):
         if split == "train":
             continue

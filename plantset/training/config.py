@@ -342,6 +342,11 @@ class TrainConfig:
         en="also keep the state of every Nth epoch as epoch_NNN.pth (0: only best and last)",
         fr="garder aussi l'état toutes les N époques, epoch_NNN.pth (0 : seulement best et last)",
     )
+    dry_run: bool = option(
+        False,
+        en="take two steps, say what memory and time the whole would take, and leave nothing trained",
+        fr="faire deux pas, dire la mémoire et le temps que prendrait le tout, et ne rien entraîner",
+    )
     keep_last: int = option(
         0,
         en="of the states of --save-every keep only the newest so many (0: all)",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,36 +21,49 @@ from plantset.training.task import Task, frozen_stages
 _GEOMETRY_VERSION = 2  # raise when `data.geometry` changes what it makes: cached features of the old are then not read
 
 
+class _Caches(NamedTuple):
+    train: FeatureCache
+    val: FeatureCache
+
+
 class PhotoFeeds:
-    """The loaders of a task; the cache is filled here, before the first step."""
+    """The loaders of a task."""
 
     def __init__(self, task: Task, strategy: Strategy) -> None:
         self._task = task
         self._train_maker = BatchMaker(task.data.examples(task.data.split("train"), training=True))
         self._val_maker = BatchMaker(task.data.examples(task.val_records, training=False))
-        self._train_cache: FeatureCache | None = None
-        self._val_cache: FeatureCache | None = None
-        if task.model.cut.is_cacheable:
-            config = task.config
-            root = config.cache_dir or config.checkpoint_dir / "feature_cache"
-            store = FeatureStore(root, limit_gb=config.cache_gb, check_all=config.check_cache)
-            with strategy.in_turn():  # the first fills it, the others find it
-                self._train_cache = _open(store, task, strategy, is_training=True)
-                self._val_cache = _open(store, task, strategy, is_training=False)
+        self._strategy = strategy
+
+    def fill(self) -> None:
+        """Fill the cache now, where there is one, and not when the first batch is asked for."""
+        _ = self._caches
+
+    @cached_property
+    def _caches(self) -> _Caches | None:
+        """The cached features; None where no part of the vision tower is frozen. All ranks ask together."""
+        task, config = self._task, self._task.config
+        if not task.model.cut.is_cacheable:
+            return None
+        root = config.cache_dir or config.checkpoint_dir / "feature_cache"
+        store = FeatureStore(root, limit_gb=config.cache_gb, check_all=config.check_cache)
+        with self._strategy.in_turn():  # the first fills it, the others find it
+            train_cache = _open(store, task, self._strategy, is_training=True)
+            return _Caches(train_cache, _open(store, task, self._strategy, is_training=False))
 
     def train(self, epoch: int, start: int = 0) -> PhotoLoader | CachedLoader:
         """Return the training batches of an epoch, of which `start` photos are done."""
-        if self._train_cache is None:
+        if self._caches is None:
             return self._task.data.train_dataloader(epoch=epoch, start=start)
         sampler = self._task.data.train_sampler(epoch=epoch, start=start)
-        return CachedLoader(self._train_cache, sampler, self._train_maker)
+        return CachedLoader(self._caches.train, sampler, self._train_maker)
 
     def val(self) -> PhotoLoader | CachedLoader:
         """Return the val photos in order."""
-        if self._val_cache is None:
+        if self._caches is None:
             return self._task.data.val_dataloader()
         sampler = self._task.data.sampler(len(self._task.val_records))
-        return CachedLoader(self._val_cache, sampler, self._val_maker)
+        return CachedLoader(self._caches.val, sampler, self._val_maker)
 
 
 def _open(store: FeatureStore, task: Task, strategy: Strategy, *, is_training: bool) -> FeatureCache:

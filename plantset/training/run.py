@@ -31,6 +31,7 @@ from plantset.training.announce import (
 )
 from plantset.training.average import WeightAverage
 from plantset.training.config import TpuTrainConfig, TrainConfig
+from plantset.training.dry_run import DryRunReport, try_out
 from plantset.training.feeds import PhotoFeeds
 from plantset.training.judging import build_judge, calibrate, score_checkpoint
 from plantset.training.loop import Hooks, Plan, Progress, Trainer
@@ -122,7 +123,10 @@ class StoppedReport:
         return 128 + (self.signal_number or signal.SIGTERM)
 
 
-def train(config: TrainConfig) -> TrainReport | StoppedReport:
+AnyReport = TrainReport | StoppedReport | DryRunReport
+
+
+def train(config: TrainConfig) -> AnyReport:
     """Train a model; leaves best_model.pth, last_model.pth, history and logs in the checkpoint folder.
 
     Raises:
@@ -136,7 +140,7 @@ def train(config: TrainConfig) -> TrainReport | StoppedReport:
         return _train(config, strategy, started)
 
 
-def _train(config: TrainConfig, strategy: Strategy, started: float) -> TrainReport | StoppedReport:
+def _train(config: TrainConfig, strategy: Strategy, started: float) -> AnyReport:
     task = prepare_task(
         config,
         rank=strategy.rank,
@@ -163,6 +167,9 @@ def _train(config: TrainConfig, strategy: Strategy, started: float) -> TrainRepo
     )
     average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
     saver = Saver(config.checkpoint_dir, model, card, optimizer, strategy, average, config.save_every, config.keep_last)
+    if config.dry_run:
+        return try_out(task, optimizer, strategy, _plan(task), _hooks(task, feeds, saver, None, StopRequest()))
+    feeds.fill()
     progress = Progress() if config.resume is None else saver.resume(config.resume)
     with open_log(config, strategy) as writer, listening() as request:
         hooks = _hooks(task, feeds, saver, writer, request)
@@ -254,7 +261,7 @@ def train_on_tpu(config: TpuTrainConfig) -> TrainReport:
     )
 
 
-def train_model(*, use_mixed_precision: bool = False, **settings: Any) -> TrainReport | StoppedReport:
+def train_model(*, use_mixed_precision: bool = False, **settings: Any) -> AnyReport:
     """Train from Python: every flag of `plantset train` by its name, `jsonl_file=` required.
 
     Args:
@@ -281,6 +288,14 @@ def _finish(task: Task, feeds: PhotoFeeds, saver: Saver, progress: Progress, sta
     """Calibrate the best epoch, write it for good, and score it as a new process would."""
     folder, strategy = task.config.checkpoint_dir, saver.strategy
     best_path = folder / BEST_NAME
+    if progress.kept_epoch < 0:
+        raise ConfigError(
+            tr("the time was up before the first epoch began", "le temps était écoulé avant la première époque"),
+            tr(
+                "give a longer --max-time; --dry-run estimates it",
+                "donnez un --max-time plus long ; --dry-run l'estime",
+            ),
+        )
     load_weights_of(task.model, load_checkpoint(best_path))
     calibrated = dataclasses.replace(saver.card, calibration=calibrate(task, feeds, strategy))
     strategy.on_main(lambda: save_checkpoint(best_path, to_checkpoint(task.model, calibrated)))

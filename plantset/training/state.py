@@ -219,6 +219,7 @@ _FREE_TO_CHANGE = {
     "save_steps",
     "keep_last",
     "max_time",
+    "dry_run",
     "early_stopping",
     "root_dir",
     "jsonl_file",

@@ -50,10 +50,10 @@ def _views(task: Task, indices_B: torch.Tensor) -> torch.Tensor:
 
 
 def test_a_cache_that_cannot_fit_is_refused_before_the_first_step(configure: Configure) -> None:
-    task = prepare_task(configure(freeze_vision=True, cache_gb=1e-6))
+    feeds = PhotoFeeds(prepare_task(configure(freeze_vision=True, cache_gb=1e-6)), LocalStrategy(torch.device("cpu")))
 
     with pytest.raises(ConfigError, match="--cache-gb"):
-        PhotoFeeds(task, LocalStrategy(torch.device("cpu")))
+        feeds.fill()
 
 
 @pytest.mark.parametrize("setting", [{"layer_decay": 0.0}, {"layer_decay": 1.1}, {"logit_adjustment": -1.0}])

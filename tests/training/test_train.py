@@ -25,6 +25,7 @@ from plantset.runtime.local import LocalStrategy
 from plantset.training import announce as announce_module
 from plantset.training import run as run_module
 from plantset.training.config import TpuTrainConfig, TrainConfig
+from plantset.training.dry_run import DryRunReport
 from plantset.training.meter import LossDivergedError
 from plantset.training.run import TrainReport, train, train_model, train_on_tpu
 from plantset.training.stopping import memory_told, seconds_of
@@ -524,3 +525,25 @@ def test_memory_that_runs_out_says_which_setting_to_change(configure: Configure)
         raise torch.OutOfMemoryError
 
     assert "--batch-size 4 --accumulate-steps 2" in error.value.fix
+
+
+@pytest.mark.parametrize("frozen", [{}, {"freeze_stages": 1}], ids=["photos", "cache"])
+def test_a_dry_run_tells_memory_and_time_and_leaves_nothing_trained(
+    configure: Configure, frozen: dict[str, Any]
+) -> None:
+    config = configure(dry_run=True, epochs=3, **frozen)
+
+    report = train(config)
+
+    assert isinstance(report, DryRunReport)
+    assert report.steps == 3 * 4  # 32 photos in batches of 8
+    assert report.is_cached == bool(frozen)
+    assert min(report.step_s, report.total_s, report.memory_gb) > 0
+    assert "--dry-run" in report.summary()
+    assert not list(config.checkpoint_dir.glob("*.pth"))
+    assert not (config.checkpoint_dir / "feature_cache").exists()
+
+
+def test_time_that_is_too_short_for_one_step_is_said(configure: Configure) -> None:
+    with pytest.raises(ConfigError, match="before the first epoch"):
+        train(configure(max_time="0s"))
