@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -243,7 +244,7 @@ def _encoded(
     spec: CacheSpec, reader: PhotoReader, batches: Sequence[list[Key]], encode: Encode, settings: LoaderSettings
 ) -> Iterator[tuple[list[RowId], NDArray[np.float32]]]:
     workers = settings.num_workers
-    loader: Iterable[object] = PhotoLoader(
+    loader: Iterable[Any] = PhotoLoader(
         PhotoDataset(reader),  # type: ignore[arg-type]  # torch types a loader by the dataset's items, not by collate
         batch_sampler=batches,
         collate_fn=_stack,
@@ -252,7 +253,7 @@ def _encoded(
         prefetch_factor=4 if workers else None,
     )
     title = tr("photo features", "traits des photos")
-    for keys, pixels_BHWC in progress(loader, title=title, total=len(batches), unit="batch"):  # type: ignore[misc]
+    for keys, pixels_BHWC in progress(loader, title=title, total=len(batches), unit="batch"):
         full_BHWC = torch.cat([pixels_BHWC, pixels_BHWC[:1].expand(_ENCODE_BATCH - len(keys), -1, -1, -1)])
         features = encode(full_BHWC)[: len(keys)].to("cpu", torch.float32).numpy()
         yield [(bytes.fromhex(spec.photo_hashes[key.index]), key.epoch) for key in keys], features
