@@ -6,14 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from plantset.inference.predictor import load_predictor as load_predictor
+    from plantset.models.pretrained import from_pretrained as from_pretrained
+    from plantset.models.pretrained import save_pretrained as save_pretrained
 
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Import the predictor when it is asked for: it needs torch, `import plantset` does not."""
+    """Import what needs torch when it is asked for: `import plantset` does not."""
     if name == "load_predictor":
         from plantset.inference.predictor import load_predictor
 
         return load_predictor
+    if name in ("from_pretrained", "save_pretrained"):
+        from plantset.models import pretrained
+
+        return getattr(pretrained, name)
     raise AttributeError(f"module 'plantset' has no attribute '{name}'")

@@ -20,6 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from plantset.encoders.text import pool_mean as pool_mean
+from plantset.encoders.vision import VisionTokens as VisionTokens
 from plantset.models.attention import sincos_positions_2d
 from plantset.models.fusion import Fused
 from plantset.models.objectives import masked_losses

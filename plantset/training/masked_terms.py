@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from plantset.data.batch import Batch
-from plantset.encoders.vision import VisionTokens
-from plantset.models.masking import IMAGE_RATIO, NOTE_RATIO, choose_hidden
+from plantset.models.masking import IMAGE_RATIO, NOTE_RATIO, VisionTokens, choose_hidden
 from plantset.models.multimodal import MultimodalModel, NoteStates
 from plantset.models.objectives import Term
 from plantset.models.presets import ObjectiveWeights

@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from plantset.data.batch import Batch
-from plantset.encoders.text import pool_mean
-from plantset.encoders.vision import VisionTokens
+from plantset.models.masking import VisionTokens, pool_mean
 from plantset.models.multimodal import ModelOutput, MultimodalModel, NoteStates
 from plantset.models.objectives import (
     Term,
