@@ -31,9 +31,9 @@ from plantset.core.language import tr
 from plantset.core.log import progress, say
 from plantset.core.photo import PhotoError
 from plantset.data.batch import Batch
+from plantset.data.choices import CacheDtype
 from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader
 from plantset.data.feature_files import (
-    CacheDtype,
     FeatureFile,
     FeatureWriter,
     RowId,

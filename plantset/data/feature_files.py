@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import xxhash
@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from plantset.core.errors import DataError
 from plantset.core.files import atomic_path
 from plantset.core.language import tr
+from plantset.data.choices import CacheDtype
 
-CacheDtype = Literal["fp16", "fp32"]
 RowId = tuple[bytes, int]
 _NUMPY_DTYPES = {"fp16": np.float16, "fp32": np.float32}
 _FP16_EXPONENT = 15  # rows are scaled to below 2 ** 15: the largest fp16 is 65,504
@@ -110,7 +110,7 @@ class FeatureFile:
         self.rows_path.unlink(missing_ok=True)
 
     def _is_row_whole(self, row: int, stored: NDArray[Any]) -> bool:
-        return xxhash.xxh3_64_intdigest(memoryview(stored)) == int(self.index["checksums"][row])
+        return xxhash.xxh3_64_intdigest(stored.data) == int(self.index["checksums"][row])
 
 
 class FeatureWriter:
@@ -141,7 +141,7 @@ class FeatureWriter:
             while len(self._ids) < num_rows:
                 ids, features = next(batches)
                 stored, scales = scale_rows(features, self._dtype)
-                out.write(memoryview(stored))
+                out.write(stored.data)
                 self._ids += ids
                 self._scales += list(scales)
                 self._checksums += [xxhash.xxh3_64_intdigest(memoryview(row)) for row in stored]

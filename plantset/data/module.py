@@ -19,10 +19,11 @@ from plantset.core.language import tr
 from plantset.core.preprocess import PreprocessConfig
 from plantset.core.records import Record, Split, class_names, find_images_dir, read_meta, read_records
 from plantset.core.vocabulary import Vocabulary
+from plantset.data.choices import Sampling
 from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader, photo_paths
 from plantset.data.examples import Examples, NotePolicy, caption_targets, task_texts
 from plantset.data.sampler import EpochSampler
-from plantset.data.sampling import ClassBalance, Sampling
+from plantset.data.sampling import ClassBalance
 
 IMAGENET_PREPROCESS = PreprocessConfig(
     image_size_px=224,

@@ -6,12 +6,12 @@ Dimensions: N photos, C classes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Sampling = Literal["natural", "sqrt", "balanced"]
+from plantset.data.choices import Sampling
+
 _POWERS: dict[Sampling, float] = {"natural": 1.0, "sqrt": 0.5, "balanced": 0.0}
 
 
@@ -31,7 +31,7 @@ class ClassBalance:
 def sampled_counts(counts_C: NDArray[np.int64], sampling: Sampling) -> NDArray[np.float64]:
     """Return the expected photos of each class in an epoch (C,), as many in all; 0 for a class without a photo."""
     weights_C = np.where(counts_C > 0, counts_C.astype(np.float64) ** _POWERS[sampling], 0.0)
-    return weights_C / weights_C.sum() * counts_C.sum()
+    return np.asarray(weights_C / weights_C.sum() * counts_C.sum())
 
 
 def epoch_order(num_photos: int, *, seed: int, epoch: int, balance: ClassBalance | None = None) -> NDArray[np.int64]:

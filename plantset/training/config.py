@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from plantset.core.options import option
-from plantset.data.feature_files import CacheDtype
-from plantset.data.sampling import Sampling
+from plantset.data.choices import CacheDtype, Sampling
 from plantset.models.config import (
     PACKAGED_TEXT,
     PACKAGED_VISION,

@@ -93,7 +93,8 @@ def _never_decayed(model: nn.Module) -> set[int]:
     backbone = _backbone(model)
     if backbone is not None and hasattr(backbone, "no_weight_decay"):
         named = dict(backbone.named_parameters())
-        chosen |= {id(named[name]) for name in backbone.no_weight_decay() if name in named}
+        names: set[str] = backbone.no_weight_decay()  # type: ignore[operator]  # timm's models have it as a method
+        chosen |= {id(named[name]) for name in names if name in named}
     return chosen
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from plantset.data.choices import Sampling
 from plantset.data.sampler import EpochSampler, Key
-from plantset.data.sampling import ClassBalance, Sampling, count_repeats, epoch_order, sampled_counts
+from plantset.data.sampling import ClassBalance, count_repeats, epoch_order, sampled_counts
 
 LABELS = np.repeat(np.arange(4), [60, 30, 9, 1])
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from plantset.core.vocabulary import END_ID, PAD_ID
-from plantset.models.captioner import CaptionEvidence, Captioner
+from plantset.models.captioner import Captioner, CaptionEvidence
 from plantset.models.generation import Decoding, write
 
 WORDS, LENGTH, IMAGE_WIDTH = 23, 12, 10

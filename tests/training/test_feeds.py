@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from plantset.core.errors import ConfigError, DataError
+from plantset.data.choices import CacheDtype
 from plantset.data.dataset import PhotoReader, photo_paths
-from plantset.data.feature_files import CacheDtype
 from plantset.data.photo_hashes import hash_photos
 from plantset.data.sampler import Key
 from plantset.runtime.local import LocalStrategy
