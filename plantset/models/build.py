@@ -125,7 +125,7 @@ def create_multimodal_model(
         texts = class_texts or [class_text(name) for name in class_names]
         config = with_names(config, texts, vocabulary, language)
     check_model_config(config)
-    check_parts(config, text_model, vocabulary_size)
+    check_parts(config, vocabulary_size)
     vision = build_vision_encoder(
         vision_backbone,
         pretrained=pretrained,

@@ -8,7 +8,6 @@ from plantset.core.errors import ConfigError
 from plantset.core.language import tr
 from plantset.models.attention import head_width
 from plantset.models.config import (
-    NO_TEXT_MODEL,
     CaptionerName,
     ClassifierName,
     ConnectorName,
@@ -65,14 +64,14 @@ def check_model_config(config: ModelConfig) -> None:
     head_width(config.fusion_dim, config.num_attention_heads)
 
 
-def check_parts(config: ModelConfig, text_model: str, vocabulary_size: int) -> None:
+def check_parts(config: ModelConfig, vocabulary_size: int) -> None:
     """Refuse parts that need another part which is not there.
 
     Raises:
         ConfigError: naming both parts.
     """
     has_captioner = vocabulary_size > 0 and config.caption_layers > 0 and config.captioner != "none"
-    if config.classifier == "names" and (not has_captioner or config.captioner != "decoder"):
+    if config.classifier == "names" and not has_captioner:
         raise ConfigError(
             tr(
                 "the classifier “names” scores class names with the captioner's decoder, and there is none",
@@ -102,17 +101,6 @@ def check_parts(config: ModelConfig, text_model: str, vocabulary_size: int) -> N
             tr(
                 "with --preset flava leave --connector and --fusion as they are, or choose another preset",
                 "avec --preset flava, laissez --connector et --fusion tels quels, ou choisissez un autre préréglage",
-            ),
-        )
-    if config.captioner == "prefix" and text_model == NO_TEXT_MODEL:
-        raise ConfigError(
-            tr(
-                "the captioner “prefix” is the text model itself, and --text-model is none",
-                "le rédacteur « prefix » est le modèle de texte lui-même, et --text-model vaut none",
-            ),
-            tr(
-                "give a decoder-only --text-model (GPT-2, Qwen, SmolLM2…), or --captioner decoder",
-                "donnez un --text-model décodeur (GPT-2, Qwen, SmolLM2…), ou --captioner decoder",
             ),
         )
 

@@ -17,7 +17,7 @@ PresetName = Literal["cross-attention", "qwen-vl", "vadapter", "flava", "florenc
 ConnectorName = Literal["linear", "mlp", "resampler", "vadapter"]
 FusionName = Literal["cross-attention", "flava", "none"]
 ClassifierName = Literal["linear", "cosine", "names"]
-CaptionerName = Literal["decoder", "prefix", "none"]
+CaptionerName = Literal["decoder", "none"]
 TextPooling = Literal["mean", "attention", "last"]
 
 
@@ -48,7 +48,7 @@ class ModelConfig:
         class_crops: index of each class's crop, for the hierarchy; empty without it.
         class_name_ids: each class's name as the captioner's ids, prompt and end included; empty unless the
             classifier is "names".
-        captioner: a decoder of its own, or the text model with the image tokens as its prefix.
+        captioner: a decoder of its own that cross-attends to the photo, or none.
         caption_evidence: whether the captioner sees the pooled photo and the predicted classes beside image tokens.
         text_pooling: how note tokens become one vector.
         description: whether photos are compared with the bank of descriptions.

@@ -64,7 +64,7 @@ def measure_footprint(config: ModelsConfig, preset: PresetName) -> Footprint:
     """
     model_config = _with_typical_names(preset_config(preset, config.num_classes, {}))
     check_model_config(model_config)
-    check_parts(model_config, config.text_model, _VOCABULARY_SIZE)
+    check_parts(model_config, _VOCABULARY_SIZE)
     asked = config.freeze_stages
     with torch.device("meta"):
         vision = build_vision_encoder(config.vision_backbone, pretrained=False, image_size_px=config.image_size)

@@ -77,10 +77,8 @@ class TrainConfig:
     )
     captioner: CaptionerName | None = option(
         None,
-        en="a decoder of its own, a decoder-only text model with the photo as its prefix, or none (default: the"
-        " preset's)",
-        fr="un décodeur à lui, un modèle de texte décodeur avec la photo en préfixe, ou aucun (défaut : celui du"
-        " préréglage)",
+        en="a decoder of its own, or none: no descriptions (default: the preset's)",
+        fr="un décodeur à lui, ou aucun : pas de descriptions (défaut : celui du préréglage)",
     )
     vision_backbone: str = option(
         PACKAGED_VISION,

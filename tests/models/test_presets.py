@@ -236,7 +236,6 @@ def test_a_class_is_learnt_by_its_name_or_by_its_logits(preset: PresetName, clas
         ({"classifier": "names", "class_names": ()}, "names"),
         ({"hierarchy": True, "class_names": ()}, "class_names"),
         ({"class_names": ("a", "b")}, "class_names"),
-        ({"captioner": "prefix"}, "prefix"),
     ],
 )
 def test_parts_that_do_not_fit_together_are_refused_by_name(overrides: dict[str, object], named: str) -> None:
