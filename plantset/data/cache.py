@@ -32,7 +32,7 @@ from plantset.core.log import progress, say
 from plantset.core.photo import PhotoError
 from plantset.data.batch import Batch
 from plantset.data.choices import CacheDtype
-from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader
+from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader, start_worker
 from plantset.data.feature_files import (
     FeatureFile,
     FeatureWriter,
@@ -251,6 +251,7 @@ def _encoded(
         num_workers=workers,
         multiprocessing_context="spawn" if workers else None,
         prefetch_factor=4 if workers else None,
+        worker_init_fn=start_worker,
     )
     title = tr("photo features", "traits des photos")
     for keys, pixels_BHWC in progress(loader, title=title, total=len(batches), unit="batch"):

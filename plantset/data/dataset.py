@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -90,6 +92,12 @@ class PhotoLoader(DataLoader[Batch]):
             if isinstance(batch, PhotoError):
                 raise batch
             yield batch
+
+
+def start_worker(_: int) -> None:
+    """Prepare a worker process: one thread, and Ctrl-C left to the main process, which finishes its step first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
 
 
 class BatchMaker:

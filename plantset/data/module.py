@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Sampler
 
 from plantset.core.bounds import check_at_least
 from plantset.core.errors import DataError
@@ -20,9 +21,9 @@ from plantset.core.preprocess import PreprocessConfig
 from plantset.core.records import Record, Split, class_names, find_images_dir, read_meta, read_records
 from plantset.core.vocabulary import Vocabulary
 from plantset.data.choices import Sampling
-from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader, photo_paths
+from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader, photo_paths, start_worker
 from plantset.data.examples import Examples, NotePolicy, caption_targets, task_texts
-from plantset.data.sampler import EpochSampler
+from plantset.data.sampler import EpochSampler, Key
 from plantset.data.sampling import ClassBalance
 
 IMAGENET_PREPROCESS = PreprocessConfig(
@@ -133,6 +134,10 @@ class DataModule:
         sampler = self.train_sampler(epoch=epoch, start=start)
         return self._loader(records, sampler, augment=self.augment, training=True)
 
+    def train_epochs(self) -> TrainEpochs:
+        """Return the training batches of every epoch, read by the same workers."""
+        return TrainEpochs(self)
+
     def val_dataloader(self) -> PhotoLoader:
         """Return the validation photos in manifest order, not augmented, without notes."""
         return self._ordered("val")
@@ -184,6 +189,43 @@ class DataModule:
             BatchMaker(self.examples(records, training=training)),
             self.loader,
         )
+
+
+class TrainEpochs:
+    """The training batches, epoch after epoch, from workers that live as long as this.
+
+    A worker takes seconds to start; it knows nothing of epochs, because each key carries its own.
+    """
+
+    def __init__(self, data: DataModule) -> None:
+        self._data = data
+        self._order = _CurrentEpoch(data.train_sampler())
+        records = data.split("train")
+        self._loader = make_loader(
+            data.reader(records, augment=data.augment),
+            self._order,
+            BatchMaker(data.examples(records, training=True)),
+            data.loader,
+            keep_workers=True,
+        )
+
+    def epoch(self, epoch: int, *, start: int = 0) -> PhotoLoader:
+        """Return the batches of an epoch, of which `start` samples are done; end with one before asking the next."""
+        self._order.current = self._data.train_sampler(epoch=epoch, start=start)
+        return self._loader
+
+
+class _CurrentEpoch(Sampler[list[Key]]):
+    """The batches of the epoch at hand: a loader keeps its sampler for life."""
+
+    def __init__(self, current: EpochSampler) -> None:
+        self.current = current
+
+    def __len__(self) -> int:
+        return len(self.current)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        return iter(self.current)
 
 
 def create_data_module(
@@ -246,9 +288,18 @@ def create_data_module(
 
 
 def make_loader(
-    reader: PhotoReader, sampler: EpochSampler, collate: BatchMaker, settings: LoaderSettings
+    reader: PhotoReader,
+    sampler: Sampler[list[Key]],
+    collate: BatchMaker,
+    settings: LoaderSettings,
+    *,
+    keep_workers: bool = False,
 ) -> PhotoLoader:
-    """Return a loader whose batches do not depend on the number of workers."""
+    """Return a loader whose batches do not depend on the number of workers.
+
+    Args:
+        keep_workers: they outlive an epoch, for a loader that is used again.
+    """
     workers = settings.num_workers
     return PhotoLoader(
         PhotoDataset(reader),  # type: ignore[arg-type]  # torch types a loader by the dataset's items, not by collate
@@ -258,6 +309,8 @@ def make_loader(
         pin_memory=settings.pin_memory,
         multiprocessing_context="spawn" if workers else None,  # the same on Linux, macOS and Windows
         prefetch_factor=4 if workers else None,
+        persistent_workers=keep_workers and workers > 0,
+        worker_init_fn=start_worker,
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from plantset.core.files import sha256_json
 from plantset.data.cache import CachedLoader, CacheSpec, FeatureCache, FeatureStore
 from plantset.data.dataset import BatchMaker, PhotoLoader, PhotoReader, photo_paths
+from plantset.data.module import TrainEpochs
 from plantset.data.photo_hashes import hash_photos
 from plantset.models.multimodal import MultimodalModel
 from plantset.runtime.checkpoint import sha256_tensor
@@ -40,6 +41,10 @@ class PhotoFeeds:
         _ = self._caches
 
     @cached_property
+    def _photos(self) -> TrainEpochs:
+        return self._task.data.train_epochs()
+
+    @cached_property
     def _caches(self) -> _Caches | None:
         """The cached features; None where no part of the vision tower is frozen. All ranks ask together."""
         task, config = self._task, self._task.config
@@ -54,7 +59,7 @@ class PhotoFeeds:
     def train(self, epoch: int, start: int = 0) -> PhotoLoader | CachedLoader:
         """Return the training batches of an epoch, of which `start` photos are done."""
         if self._caches is None:
-            return self._task.data.train_dataloader(epoch=epoch, start=start)
+            return self._photos.epoch(epoch, start=start)
         sampler = self._task.data.train_sampler(epoch=epoch, start=start)
         return CachedLoader(self._caches.train, sampler, self._train_maker)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,23 @@ def test_an_epoch_taken_up_in_the_middle_gives_the_same_batches(manifest: Path) 
 
     assert len(resumed) == 3
     for left, right in zip(resumed, whole[4:], strict=True):
+        _assert_equal(left, right)
+
+
+def _reader_processes() -> set[int]:
+    return {process.pid for process in multiprocessing.active_children() if process.pid is not None}
+
+
+def test_the_same_workers_read_every_epoch(manifest: Path) -> None:
+    epochs = _module(manifest, num_workers=1).train_epochs()
+    first = list(epochs.epoch(0))
+    workers = _reader_processes()
+
+    third = list(epochs.epoch(2, start=5))
+
+    assert _reader_processes() == workers != set()
+    assert len(first) == 7
+    for left, right in zip(third, _module(manifest).train_dataloader(epoch=2, start=5), strict=True):
         _assert_equal(left, right)
 
 

@@ -477,6 +477,27 @@ def test_a_run_with_everything_on_that_a_signal_ends_goes_on_to_the_same_bits(
     _assert_same_run(tmp_path / "stopped", tmp_path / "whole")
 
 
+def test_ctrl_c_in_a_terminal_which_reaches_the_workers_too_still_saves(configure: Configure) -> None:
+    config = configure(epochs=4, num_workers=1, save_steps=1)
+    process = subprocess.Popen(
+        _command(config),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    while not (config.checkpoint_dir / "last_model.pth").exists():
+        assert process.poll() is None, "it ended before its first epoch"
+        time.sleep(0.01)
+
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=60)[0].decode()
+
+    assert process.returncode == 130, said
+    assert "--resume auto" in said
+    assert "Traceback" not in said
+
+
 def test_resume_auto_passes_over_a_damaged_state_and_says_so(
     configure: Configure, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
