@@ -162,7 +162,8 @@ class Trainer:
             LossDivergedError: the loss became NaN or infinite, or grew without end.
         """
         progress, plan = self._progress, self._plan
-        progress.total_steps = progress.total_steps or plan.total_steps
+        if clock.left_s is None or not progress.total_steps:  # a run that had too little time may now have all of it
+            progress.total_steps = plan.total_steps
         while progress.epoch < plan.epochs:
             if plan.early_stopping and progress.epoch - 1 - progress.best_epoch >= plan.early_stopping:
                 return "stalled"  # asked before each epoch, so that a resumed run stops where it did

@@ -205,6 +205,12 @@ def test_steps_that_run_out_end_the_epoch_early_with_a_judged_model_and_a_learni
     assert run.rates[-1] == pytest.approx(0.5 * (1 + math.cos(math.pi * 4 / 5)))
 
 
+def test_a_run_that_had_too_little_time_gets_its_whole_schedule_back_without_a_limit() -> None:
+    run = _fit(scores=[0.1] * 4, progress=Progress(epoch=3, step=9, total_steps=9))
+
+    assert run.rates == pytest.approx([0.5 * (1 + math.cos(math.pi * step / 12)) for step in (9, 10, 11)])
+
+
 def test_time_that_is_up_ends_the_run_before_its_next_step() -> None:
     run = _fit(scores=[0.1] * 4, limit_s=0.0)
 
