@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from plantset.core.vocabulary import PAD_ID
@@ -25,10 +26,10 @@ from plantset.training.pair_terms import pair_counts, pair_terms
 
 EncodeNotes = Callable[[Sequence[str | None]], NoteStates | None]
 
-# Both cost about as much per photo as the fusion itself and learn from few: every fourth row, and of every second row
-# those that have a note. Strides, not the first so many: two batches of 8 then choose the rows of one of 16.
-_CAPTION_ROWS = slice(0, None, 4)
-_NOTE_ONLY_ROWS = slice(1, None, 2)
+# Both cost about as much per photo as the fusion itself and learn from few: one row of each four that stand together.
+# Not the first so many of the batch: two batches of 8 then choose the rows of one of 16.
+_ROWS_TOGETHER = 4
+_CAPTION_ROWS = slice(0, None, _ROWS_TOGETHER)
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,8 @@ def _note_terms(
     if model.matching is not None and objective.weights.matching > 0:
         fits_B = batch.note_labels_B == batch.labels_B
         terms["matching"] = matching_loss(model.match_logits(output), fits_B, has_note_B)
-    rows_K = torch.arange(len(batch), device=has_note_B.device)[_NOTE_ONLY_ROWS]
-    if objective.weights.note_only > 0 and len(rows_K):
+    if objective.weights.note_only > 0:
+        rows_K = _note_only_rows(has_note_B)
         alone = model(None, note.rows(rows_K), batch_size=len(rows_K), answer=model.names is None)
         # the note alone is asked for the class that it is about, which for a wrong note is not the photo's
         asked_K = batch.note_labels_B[rows_K].clamp(min=0)
@@ -149,7 +150,8 @@ def _note_counts(model: MultimodalModel, batch: Batch, weights: ObjectiveWeights
     if model.matching is not None and weights.matching > 0:
         counts["matching"] = has_note_B.sum()
     if weights.note_only > 0:
-        asked_K, has_note_K = batch.note_labels_B[_NOTE_ONLY_ROWS].clamp(min=0), has_note_B[_NOTE_ONLY_ROWS]
+        rows_K = _note_only_rows(has_note_B)
+        asked_K, has_note_K = batch.note_labels_B[rows_K].clamp(min=0), has_note_B[rows_K]
         is_text = model.names is not None
         counts["note_only"] = _count_words(_name_targets(model, asked_K, has_note_K)) if is_text else has_note_K.sum()
     return counts
@@ -157,6 +159,12 @@ def _note_counts(model: MultimodalModel, batch: Batch, weights: ObjectiveWeights
 
 def _has_note(batch: Batch) -> Tensor:
     return batch.weights_B * (batch.note_labels_B >= 0)
+
+
+def _note_only_rows(has_note_B: Tensor) -> Tensor:
+    """Return of each four rows the first that has a note, or the first of them all: a fixed number, static shapes."""
+    fours_K4 = F.pad(has_note_B, (0, -len(has_note_B) % _ROWS_TOGETHER)).view(-1, _ROWS_TOGETHER)
+    return fours_K4.argmax(dim=1) + _ROWS_TOGETHER * torch.arange(len(fours_K4), device=has_note_B.device)
 
 
 def _caption_targets(batch: Batch) -> Tensor:
