@@ -74,6 +74,8 @@ def stage(verb: str, function: Callable[[Any], Any], config: Any) -> Any:
     report = function(config)
     print(report.summary())
     print(f"[{time.perf_counter() - started:.0f} s]", flush=True)
+    if verb == "train" and report.exit_code:  # stopped by a signal: an unfinished model must not open the test split
+        raise SystemExit(report.exit_code)
     return report
 
 
