@@ -17,6 +17,13 @@ import scipy.optimize
 import scipy.special
 from numpy.typing import NDArray
 
+from plantset.evaluation.intervals import (
+    Estimate,
+    bootstrap_totals,
+    group_sums,
+    mean_estimate,
+    percentile_estimate,
+)
 from plantset.evaluation.unknown import fit_unknown_rule
 from plantset.models.decision import Calibration, probabilities
 
@@ -42,15 +49,16 @@ class CalibrationScores:
     """How far probabilities can be believed.
 
     Attributes:
-        ece: expected calibration error over adaptive bins, 0..1.
+        ece: expected calibration error over adaptive bins, 0..1. Each resample adds noise to every bin, which pushes
+            its ECE up: the interval is that of the resamples, stretched to hold the value where it lies below them.
         brier: mean squared distance to the one-hot truth, summed over classes, 0..2.
         nll: mean negative log-likelihood of the true class, nats.
         bins: the reliability diagram, least sure first.
     """
 
-    ece: float
-    brier: float
-    nll: float
+    ece: Estimate
+    brier: Estimate
+    nll: Estimate
     bins: tuple[ReliabilityBin, ...]
 
 
@@ -114,7 +122,14 @@ def fit_temperature(logits_NC: NDArray[Any], labels_N: NDArray[np.int64]) -> flo
 
 
 def score_calibration(
-    logits_NC: NDArray[Any], labels_N: NDArray[np.int64], temperature: float, *, num_bins: int = 15
+    logits_NC: NDArray[Any],
+    labels_N: NDArray[np.int64],
+    temperature: float,
+    group_index_N: NDArray[np.int64],
+    *,
+    bootstrap_count: int,
+    rng: np.random.Generator,
+    num_bins: int = 15,
 ) -> CalibrationScores:
     """Measure the probabilities that `temperature` gives.
 
@@ -123,14 +138,39 @@ def score_calibration(
     """
     _check(logits_NC, labels_N)
     probs = probabilities(logits_NC, temperature)
-    bins = bin_confidences(probs.max(axis=1), probs.argmax(axis=1) == labels_N, num_bins)
-    truth = np.eye(probs.shape[1])[labels_N]
+    confidence, right = probs.max(axis=1), probs.argmax(axis=1) == labels_N
+    true_N = probs[np.arange(len(labels_N)), labels_N]
+    brier_N = (probs**2).sum(axis=1) - 2 * true_N + 1
+    log_probs = scipy.special.log_softmax(logits_NC.astype(np.float64) / temperature, axis=1)
+    nll_N = -log_probs[np.arange(len(labels_N)), labels_N]
     return CalibrationScores(
-        ece=sum(bin_.count * abs(bin_.accuracy - bin_.confidence) for bin_ in bins) / len(labels_N),
-        brier=float(((probs - truth) ** 2).sum(axis=1).mean()),
-        nll=_nll(logits_NC.astype(np.float64) / temperature, labels_N),
-        bins=bins,
+        ece=_estimate_ece(confidence, right, num_bins, group_index_N, bootstrap_count, rng),
+        brier=mean_estimate(brier_N, group_index_N, bootstrap_count, rng),
+        nll=mean_estimate(nll_N, group_index_N, bootstrap_count, rng),
+        bins=bin_confidences(confidence, right, num_bins),
     )
+
+
+def _estimate_ece(
+    confidence_N: NDArray[np.floating],
+    right_N: NDArray[np.bool_],
+    num_bins: int,
+    groups: NDArray[np.int64],
+    count: int,
+    rng: np.random.Generator,
+) -> Estimate:
+    """Return the ECE with its interval; the bins stay those of the whole sample."""
+    parts = np.array_split(np.argsort(confidence_N, kind="stable"), num_bins)
+    columns = np.zeros((len(right_N), num_bins + 1))
+    columns[:, -1] = 1
+    for number, part in enumerate(parts):
+        columns[part, number] = right_N[part] - confidence_N[part]
+    value = float(np.abs(columns[:, :-1].sum(axis=0)).sum() / len(right_N))
+    totals = bootstrap_totals(group_sums(columns, groups), count, rng)
+    found = percentile_estimate(value, np.abs(totals[:, :-1]).sum(axis=1) / totals[:, -1], int(groups.max()) + 1)
+    if found.low is None or found.high is None:
+        return found
+    return Estimate(value, min(found.low, value), max(found.high, value))
 
 
 def bin_confidences(

@@ -73,13 +73,19 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True)
 class SubsetScore:
-    """The photos of one style or one source."""
+    """The photos of one style, source or crop.
+
+    Attributes:
+        right_crop_wrong_disease: share of its photos with the right plant and the wrong class; None where the class
+            of none names a crop.
+    """
 
     name: str
     num_photos: int
     num_classes_scored: int
     accuracy: Estimate
     macro_f1: Estimate
+    right_crop_wrong_disease: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,7 @@ class ClassificationScores:
     confusions: tuple[Confusion, ...]
     by_style: tuple[SubsetScore, ...]
     by_source: tuple[SubsetScore, ...]
+    by_crop: tuple[SubsetScore, ...]
 
 
 def score_classification(
@@ -160,6 +167,7 @@ def score_classification(
         confusions=find_confusions(predicted, truth),
         by_style=_score_subsets(predicted, truth, truth.styles, bootstrap_count, rng),
         by_source=_score_subsets(predicted, truth, truth.sources, bootstrap_count, rng),
+        by_crop=_score_subsets(predicted, truth, [truth.crops[label] for label in labels], bootstrap_count, rng),
     )
 
 
@@ -335,15 +343,19 @@ def _score_each_class(
 def _score_subsets(
     predicted: NDArray[np.int64],
     truth: Truth,
-    names: tuple[str | None, ...],
+    names: Sequence[str | None],
     count: int,
     rng: np.random.Generator,
 ) -> tuple[SubsetScore, ...]:
     scores = []
+    crop_of = np.array([crop or "" for crop in truth.crops])
+    true_crops, called_crops = crop_of[truth.labels_N], crop_of[predicted]
     for name in sorted({name for name in names if name is not None}):
         chosen = np.array([other == name for other in names])
         labels, called = truth.labels_N[chosen], predicted[chosen]
         groups = renumber_groups(truth.group_index_N[chosen])
+        known = chosen & (true_crops != "")
+        other_disease = (true_crops == called_crops) & (truth.labels_N != predicted)
         scores.append(
             SubsetScore(
                 name=name,
@@ -351,6 +363,7 @@ def _score_subsets(
                 num_classes_scored=len(np.unique(labels)),
                 accuracy=mean_estimate(labels == called, groups, count, rng),
                 macro_f1=score_macro_f1(called, labels, groups, bootstrap_count=count, rng=rng),
+                right_crop_wrong_disease=float(other_disease[known].mean()) if known.any() else None,
             )
         )
     return tuple(scores)

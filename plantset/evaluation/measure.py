@@ -124,8 +124,12 @@ def _score(
         groups=_check_groups(scored, records),
         classification=score_classification(probs_NC, truth, bootstrap_count=count, rng=rng()),
         modality=score_modality(predictions.predicted, labels, groups, bootstrap_count=count, rng=rng()),
-        calibration_before=score_calibration(predictions.logits_NC, labels, 1.0),
-        calibration=score_calibration(predictions.logits_NC, labels, calibration.temperature),
+        calibration_before=score_calibration(
+            predictions.logits_NC, labels, 1.0, groups, bootstrap_count=count, rng=rng()
+        ),
+        calibration=score_calibration(
+            predictions.logits_NC, labels, calibration.temperature, groups, bootstrap_count=count, rng=rng()
+        ),
         sets=score_sets(probs_NC, labels, groups, calibration, bootstrap_count=count, rng=rng()),
         selective=score_selective(probs_NC, labels, groups, calibration, bootstrap_count=count, rng=rng()),
         unknown=judge_unknown(model, known, groups, unlearned, source, bootstrap_count=count, rng=rng()),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from plantset.evaluation.classification import score_macro_f1
 from plantset.evaluation.intervals import Estimate, mean_estimate, renumber_groups
 
-Condition = Literal["image_only", "note_only", "image_and_note", "wrong_note", "shuffled_image"]
+Condition = Literal["image_only", "note_only", "image_and_note", "wrong_note", "shuffled_image", "empty_note"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 NOT_RUN = -1
 
@@ -56,6 +56,7 @@ class ModalityScores:
     Attributes:
         num_photos_with_note: what the comparison rests on; photos without a note are in none of its rows.
         leak: the note alone beats the photo alone: the notes give the class away, or the photo is not read.
+        empty_note_changes: answers that an empty note changed; anything but 0 is a fault, padding that is read.
         wrong_note_flips: share of right image-only answers that a note of another class turns wrong.
     """
 
@@ -63,6 +64,7 @@ class ModalityScores:
     conditions: tuple[ConditionScore, ...]
     gains: tuple[Gain, ...]
     leak: bool
+    empty_note_changes: int
     wrong_note_flips: float | None
 
 
@@ -89,12 +91,14 @@ def score_modality(
     ]
     gains = [_measure_gain(gain, predicted, with_note, labels_N, group_index_N, bootstrap_count, rng) for gain in GAINS]
     right = {condition: predicted[condition] == labels_N for condition in CONDITIONS}
+    asked_empty = with_note & (predicted["empty_note"] != NOT_RUN)
     sure = with_note & right["image_only"] & (predicted["wrong_note"] != NOT_RUN)
     return ModalityScores(
         num_photos_with_note=int(with_note.sum()),
         conditions=tuple(score for score in conditions if score),
         gains=tuple(gain for gain in gains if gain),
         leak=bool(right["note_only"][with_note].mean() > right["image_only"][with_note].mean()),
+        empty_note_changes=int(((predicted["empty_note"] != predicted["image_only"]) & asked_empty).sum()),
         wrong_note_flips=float((~right["wrong_note"][sure]).mean()) if sure.any() else None,
     )
 

@@ -125,7 +125,8 @@ class SplitPredictions:
         logits_NC: from the photo alone, not calibrated; the mean over flips where these were asked for.
         single_logits_NC: from the photo as it is; the same array without test-time augmentation.
         features_NF: what the classifier reads of the photo alone.
-        predicted: condition -> class index per photo, `NOT_RUN` where the condition lacked something.
+        predicted: condition -> class index per photo, `NOT_RUN` where the condition lacked something. All of them,
+            the photo alone too, from the photo as it is: what a note adds must not mix with what flips add.
     """
 
     logits_NC: NDArray[np.float32]
@@ -182,7 +183,7 @@ def predict_split(
         logits.append(torch.from_numpy(answer.logits_BC))
         single.append(torch.from_numpy(answer.single_logits_BC))
         features.append(torch.from_numpy(answer.features_BF))
-        predicted["image_only"][rows] = answer.logits_BC.argmax(axis=1)
+        predicted["image_only"][rows] = answer.single_logits_BC.argmax(axis=1)
         _ask_conditions(model, answer.tokens_BKC, rows, labels_N, notes, predicted)
         writer.write(answer.tokens_BKC, rows)
     back = torch.from_numpy(np.argsort(order))
@@ -227,6 +228,7 @@ def _ask_conditions(
     _ask(model, tokens, right, predicted["image_and_note"], rows)
     _ask(model, tokens, wrong, predicted["wrong_note"], rows)
     _ask(model, tokens[partners], swapped, predicted["shuffled_image"], rows)
+    _ask_empty(model, tokens, right, predicted["empty_note"], rows)
 
 
 class _Writer:
@@ -281,6 +283,22 @@ def _ask(
     some_tokens = None if tokens is None else tokens[kept]
     logits = model.predict_tokens(some_tokens, [notes[at] for at in kept])
     answers_N[rows[kept]] = logits.argmax(dim=1).numpy()
+
+
+def _ask_empty(
+    model: EvaluatedModel,
+    tokens: Tensor,
+    notes: list[str | None],
+    answers_N: NDArray[np.int64],
+    rows: NDArray[np.int64],
+) -> None:
+    """Ask with an empty note, beside a real one: in a batch of empty notes alone no note would be read at all."""
+    kept = np.array([at for at, note in enumerate(notes) if note is not None], dtype=np.int64)
+    if not len(kept):
+        return
+    beside = np.concatenate([kept[:1], kept])
+    logits = model.predict_tokens(tokens[beside], [notes[kept[0]], *[""] * len(kept)])
+    answers_N[rows[kept]] = logits[1:].argmax(dim=1).numpy()
 
 
 def _swap_partners(labels_B: NDArray[np.int64]) -> NDArray[np.int64]:

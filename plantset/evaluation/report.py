@@ -54,6 +54,7 @@ def render_report(
         "robustness_rows": _robustness_rows(results),
         "condition_title": condition_title,
         "points": points,
+        "plain_estimate": plain_estimate,
     }
     return render_page(_TEMPLATE, write_verdict(results), values)
 
@@ -102,6 +103,7 @@ def condition_title(condition: Condition) -> str:
         "note_only": tr("note only", "note seule"),
         "image_and_note": tr("photo and note", "photo et note"),
         "wrong_note": tr("photo and a note about another disease", "photo et note sur une autre maladie"),
+        "empty_note": tr("photo and an empty note", "photo et note vide"),
         "shuffled_image": tr("another disease's photo and the note", "photo d'une autre maladie et la note"),
     }[condition]
 
@@ -114,6 +116,13 @@ def points(estimate: Estimate) -> str:
     signed = [text if text.startswith("-") else f"+{text}" for text in texts]
     value, *interval = [text.replace("-", "−") for text in signed]
     return f"{value} ({interval[0]} {tr('to', 'à')} {interval[1]})" if interval else value
+
+
+def plain_estimate(estimate: Estimate) -> str:
+    """Return a score that is no rate, "0.312 (0.290 to 0.340)"."""
+    if estimate.low is None or estimate.high is None:
+        return number(estimate.value, 3)
+    return f"{number(estimate.value, 3)} ({number(estimate.low, 3)} {tr('to', 'à')} {number(estimate.high, 3)})"
 
 
 def _caption_rows(results: EvaluationResults) -> list[tuple[str, object]]:

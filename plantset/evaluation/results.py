@@ -20,7 +20,7 @@ from plantset.evaluation.robustness import RobustnessScore
 from plantset.evaluation.sets import SelectiveScores, SetScores
 from plantset.evaluation.unknown import UnknownScores
 
-METRICS_SCHEMA_VERSION = 1
+METRICS_SCHEMA_VERSION = 2  # 2: ece, brier and nll are estimates with intervals
 SPLIT_NAMES: dict[Split, str] = {"train": "training split", "val": "selection split", "test": "test split"}
 
 

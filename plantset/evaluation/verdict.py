@@ -186,19 +186,31 @@ def _notes(results: EvaluationResults) -> Iterator[Sentence]:
                 "La note seule bat la photo seule : les notes trahissent la classe, ou la photo est à peine lue.",
             ),
         )
+    if modality.empty_note_changes:
+        yield Sentence(
+            "alarm",
+            tr(
+                f"An empty note changes {modality.empty_note_changes} answers: it must change none. This is a fault "
+                "of the program; please report it.",
+                f"Une note vide change {modality.empty_note_changes} réponses : elle ne doit en changer aucune. C'est "
+                "un défaut du programme ; merci de le signaler.",
+            ),
+        )
     flips = modality.wrong_note_flips
     if flips is not None:
         yield Sentence(
             "alarm" if flips > FLIP_ALARM else "plain",
             tr(
-                f"A note about another disease overturns {percent(flips)} of the answers right from the photo.",
-                f"Une note sur une autre maladie renverse {percent(flips)} des réponses justes sur photo seule.",
+                f"A note about another disease overturns {percent(flips)} of the answers right from the photo "
+                f"(alarm above {percent(FLIP_ALARM, 0)}).",
+                f"Une note sur une autre maladie renverse {percent(flips)} des réponses justes sur photo seule "
+                f"(alerte au-delà de {percent(FLIP_ALARM, 0)}).",
             ),
         )
 
 
 def _trust(results: EvaluationResults) -> Iterator[Sentence]:
-    ece = results.calibration.ece
+    ece = results.calibration.ece.value
     yield Sentence(
         "warning" if ece > 0.1 else "plain",
         tr(

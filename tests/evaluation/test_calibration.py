@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from plantset.evaluation.calibration import (
     MIN_CLASS_PHOTOS,
     NEVER_ANSWER,
+    CalibrationScores,
     bin_confidences,
     class_conditional_quantiles,
     confidence_threshold,
@@ -16,7 +17,34 @@ from plantset.evaluation.calibration import (
     fit_temperature,
     score_calibration,
 )
+from plantset.evaluation.intervals import Estimate
 from plantset.models.decision import Calibration, prediction_set, prediction_sets, probabilities
+
+
+def measure(
+    logits: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    temperature: float,
+    *,
+    groups: NDArray[np.int64] | None = None,
+    num_bins: int = 15,
+) -> CalibrationScores:
+    """Score with each photo a leaf of its own, where nothing else is said."""
+    return score_calibration(
+        logits,
+        labels,
+        temperature,
+        np.arange(len(labels)) if groups is None else groups,
+        bootstrap_count=500,
+        rng=np.random.default_rng(0),
+        num_bins=num_bins,
+    )
+
+
+def width(estimate: Estimate) -> float:
+    assert estimate.low is not None
+    assert estimate.high is not None
+    return estimate.high - estimate.low
 
 
 def draw_calibrated(count: int, seed: int, num_classes: int = 5) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -41,13 +69,13 @@ def test_a_fitted_temperature_lowers_the_error_of_an_overconfident_model() -> No
     logits, labels = draw_calibrated(3000, seed=1)
     overconfident = logits * 3
 
-    before = score_calibration(overconfident, labels, 1.0)
-    after = score_calibration(overconfident, labels, fit_temperature(overconfident, labels))
+    before = measure(overconfident, labels, 1.0)
+    after = measure(overconfident, labels, fit_temperature(overconfident, labels))
 
-    assert before.ece > 0.1
-    assert after.ece < 0.03
-    assert after.nll < before.nll
-    assert after.brier < before.brier
+    assert before.ece.value > 0.1
+    assert after.ece.value < 0.03
+    assert after.nll.value < before.nll.value
+    assert after.brier.value < before.brier.value
 
 
 def test_a_model_that_is_always_right_is_not_declared_certain() -> None:
@@ -70,11 +98,52 @@ def test_scores_of_two_photos_are_those_worked_out_by_hand() -> None:
     """p = (0.75, 0.25) for both, one right and one wrong."""
     logits = np.log(np.array([[0.75, 0.25], [0.75, 0.25]]))
 
-    scores = score_calibration(logits, np.array([0, 1]), 1.0, num_bins=1)
+    scores = measure(logits, np.array([0, 1]), 1.0, num_bins=1)
 
-    assert scores.ece == pytest.approx(0.25)
-    assert scores.brier == pytest.approx((2 * 0.25**2 + 2 * 0.75**2) / 2)
-    assert scores.nll == pytest.approx(-(np.log(0.75) + np.log(0.25)) / 2)
+    assert scores.ece.value == pytest.approx(0.25)
+    assert scores.brier.value == pytest.approx((2 * 0.25**2 + 2 * 0.75**2) / 2)
+    assert scores.nll.value == pytest.approx(-(np.log(0.75) + np.log(0.25)) / 2)
+
+
+def test_leaves_of_several_photos_widen_the_intervals_of_nll_and_brier() -> None:
+    """Each photo stands four times in the set: as photos that is four times the proof, as leaves it is none."""
+    logits, labels = (np.repeat(part, 4, axis=0) for part in draw_calibrated(300, seed=2))
+
+    photos = measure(logits, labels, 1.0)
+    leaves = measure(logits, labels, 1.0, groups=np.repeat(np.arange(300), 4))
+
+    for by_photo, by_leaf in ((photos.nll, leaves.nll), (photos.brier, leaves.brier)):
+        assert by_leaf.value == by_photo.value
+        assert width(by_leaf) == pytest.approx(2 * width(by_photo), rel=0.2)
+
+
+def test_the_interval_of_the_nll_is_that_of_its_mean() -> None:
+    """The bootstrap of a mean spreads by 1.96 standard errors to each side."""
+    logits, labels = draw_calibrated(2000, seed=3)
+    nll = -np.log(probabilities(logits.astype(np.float32), 1.0)[np.arange(2000), labels])
+
+    found = measure(logits, labels, 1.0).nll
+
+    assert width(found) == pytest.approx(2 * 1.96 * nll.std() / np.sqrt(2000), rel=0.1)
+
+
+def test_the_interval_of_the_ece_holds_its_value_and_leaves_out_zero_where_a_model_overstates() -> None:
+    logits, labels = draw_calibrated(1000, seed=4)
+
+    ece = measure(logits * 3, labels, 1.0).ece
+
+    assert ece.low is not None
+    assert ece.high is not None
+    assert 0.1 < ece.low <= ece.value <= ece.high
+
+
+def test_the_ece_of_a_calibrated_model_lies_in_its_interval_though_resamples_only_add_noise() -> None:
+    logits, labels = draw_calibrated(500, seed=5)
+
+    ece = measure(logits, labels, 1.0).ece
+
+    assert ece.low is not None
+    assert ece.low <= ece.value
 
 
 def test_bins_hold_equal_numbers_and_lose_no_photo() -> None:

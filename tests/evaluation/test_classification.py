@@ -221,3 +221,20 @@ def test_the_confusion_matrix_has_the_truth_in_rows() -> None:
 def test_an_empty_set_is_refused() -> None:
     with pytest.raises(ValueError, match="0 labels"):
         score_classification(np.empty((0, 6)), make_truth([]), bootstrap_count=0, rng=np.random.default_rng(0))
+
+
+def test_each_crop_tells_a_wrong_disease_from_a_wrong_plant() -> None:
+    """Tomato: one right, one called the other tomato disease, one called maize, one more right."""
+    scores = score([3, 2, 0, 2, 0], make_truth([3, 3, 3, 2, 0]))
+
+    tomato = next(row for row in scores.by_crop if row.name == "tomato")
+
+    assert tomato.num_photos == 4
+    assert tomato.accuracy.value == 0.5
+    assert tomato.right_crop_wrong_disease == 0.25
+
+
+def test_photos_of_classes_without_a_crop_are_in_no_row_by_crop() -> None:
+    scores = score([4, 5, 0], make_truth([4, 4, 0]))
+
+    assert [row.name for row in scores.by_crop] == ["maize"]

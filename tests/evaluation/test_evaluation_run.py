@@ -195,7 +195,7 @@ def test_metrics_name_the_selection_split_and_the_checkpoint(
     evaluate(colour_config)
 
     metrics = json.loads((colour_config.output_dir / "metrics.json").read_text(encoding="utf-8"))
-    assert metrics["schema_version"] == 1
+    assert metrics["schema_version"] == 2
     assert metrics["split_name"] == "selection split"
     assert metrics["checkpoint_sha256"] == hashlib.sha256(b"weights").hexdigest()
     assert metrics["classification"]["accuracy"]["value"] == pytest.approx(15 / 16)

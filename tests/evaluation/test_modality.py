@@ -15,6 +15,7 @@ def judge(**answers: list[int]) -> ModalityScores | None:
         "image_and_note": [0, 0, 1, 1],
         "wrong_note": [0, 1, 1, 0],
         "shuffled_image": [1, 0, 0, 1],
+        "empty_note": [0, 0, 1, 0],
     }
     predicted = {name: np.array(answers.get(name, default)) for name, default in defaults.items()}
     return score_modality(predicted, LABELS, np.arange(4), bootstrap_count=200, rng=np.random.default_rng(0))
@@ -88,6 +89,7 @@ def test_a_paired_interval_is_narrower_than_two_single_ones() -> None:
         "image_and_note": both,
         "wrong_note": image,
         "shuffled_image": image,
+        "empty_note": image,
     }
 
     scores = score_modality(predicted, labels, np.arange(400), bootstrap_count=500, rng=rng)
@@ -96,3 +98,17 @@ def test_a_paired_interval_is_narrower_than_two_single_ones() -> None:
     gain, single = scores.gains[0].difference, scores.conditions[0].accuracy
     assert gain.low is not None and gain.high is not None and single.low is not None and single.high is not None  # noqa: PT018
     assert gain.high - gain.low < (single.high - single.low) / 1.5
+
+
+def test_an_empty_note_that_answers_as_the_photo_alone_changes_nothing() -> None:
+    scores = judge()
+
+    assert scores is not None
+    assert scores.empty_note_changes == 0
+
+
+def test_each_answer_that_an_empty_note_changes_is_counted() -> None:
+    scores = judge(empty_note=[1, 0, 1, 1])
+
+    assert scores is not None
+    assert scores.empty_note_changes == 2
