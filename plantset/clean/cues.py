@@ -55,8 +55,13 @@ class Shortcut:
 
 def colour_bytes(pixels: NDArray[np.uint8]) -> bytes:
     """Return the 8 border pixels (corners and middles of the sides) and the mean colour of (H, W, 3) pixels."""
-    bottom, right = pixels.shape[0] - 1, pixels.shape[1] - 1
+    mean = np.rint(cv2.mean(pixels[::4])[:3]).astype(np.uint8)
+    return bytes(border_pixels(pixels).tobytes() + mean.tobytes())
+
+
+def border_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the corners and middles of the sides, (..., 8, 3), of (..., H, W, 3) pixels."""
+    bottom, right = pixels.shape[-3] - 1, pixels.shape[-2] - 1
     down = (0, 0, 0, bottom // 2, bottom // 2, bottom, bottom, bottom)
     across = (0, right // 2, right, 0, right, 0, right // 2, right)
-    mean = np.rint(cv2.mean(pixels[::4])[:3]).astype(np.uint8)
-    return bytes(pixels[down, across].tobytes() + mean.tobytes())
+    return pixels[..., down, across, :]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from plantset.clean.cues import CUES, Cue, PhotoCues, Shortcut
@@ -55,6 +55,14 @@ def measure_shortcuts(records: Sequence[CleanRecord], cues: Sequence[PhotoCues],
     return tuple(found)
 
 
+def fit_cue(values: Floats, targets: NDArray[np.int64]) -> Pipeline:
+    """Fit the logistic regression that reads one cue: (N, F) values, (N,) classes."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=100, tol=1e-3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a cue is judged, not perfected
+        return model.fit(values, targets)
+
+
 def _judged(records: Sequence[CleanRecord], indices: Sequence[int], rng: np.random.Generator) -> list[int]:
     """Return the photos of classes with enough leaves, at most `_MAX_PHOTOS`; none where only one class is left."""
     if len(indices) > _MAX_PHOTOS:
@@ -85,11 +93,9 @@ def _measure(
     right = np.zeros(len(targets), dtype=bool)
     folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=int(rng.integers(2**31)))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a cue is judged, not perfected
         warnings.simplefilter("ignore", UserWarning)  # a class with one large group can't stand in every fold
         for train, held_out in folds.split(values, targets, groups):
-            model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=100, tol=1e-3))
-            model.fit(values[train], targets[train])
+            model = fit_cue(values[train], targets[train])
             right[held_out] = model.predict(values[held_out]) == targets[held_out]
     low, high = _interval(right, groups, rng)
     chance = float(np.bincount(targets).max() / len(targets))

@@ -30,6 +30,7 @@ from plantset.evaluation.config import EvaluateConfig
 from plantset.evaluation.confusion_photos import show_confusions
 from plantset.evaluation.intervals import Estimate, index_groups, mean_estimate, renumber_groups
 from plantset.evaluation.modality import NOT_RUN, score_modality
+from plantset.evaluation.naming import NamingScores, name_all, score_naming
 from plantset.evaluation.output import Evaluation
 from plantset.evaluation.predict import (
     CaptionPlan,
@@ -42,16 +43,24 @@ from plantset.evaluation.predict import (
     no_notes,
     plan_notes,
     predict_split,
+    read_borders,
     read_photos,
 )
 from plantset.evaluation.results import METRICS_SCHEMA_VERSION, SPLIT_NAMES, EvaluationResults, GroupCheck
 from plantset.evaluation.robustness import MAX_PHOTOS, RobustnessScore, score_robustness
 from plantset.evaluation.sets import score_selective, score_sets
+from plantset.evaluation.shortcuts import MAX_TRAIN_PHOTOS, ShortcutScores, TrainCues, score_shortcuts
 from plantset.evaluation.strangers import judge_unknown
 from plantset.knowledge.class_titles import title_of
 from plantset.models.decision import decide, is_unknown, prediction_set, probabilities
 
-_ORDER_STREAM, _BOOTSTRAP_STREAM, _CAPTION_STREAM, _ROBUSTNESS_STREAM = 9_101, 9_102, 9_103, 9_104
+_ORDER_STREAM, _BOOTSTRAP_STREAM, _CAPTION_STREAM, _ROBUSTNESS_STREAM, _SHORTCUT_STREAM = (
+    9_101,
+    9_102,
+    9_103,
+    9_104,
+    9_105,
+)
 
 
 def evaluate_model(
@@ -135,7 +144,73 @@ def _score(
         unknown=judge_unknown(model, known, groups, unlearned, source, bootstrap_count=count, rng=rng()),
         tta_gain=_tta_gain(predictions, truth, config) if config.tta else None,
         robustness=_judge_robustness(model, scored, truth, source, config) if config.robustness else (),
+        shortcuts=_judge_shortcuts(model, scored, records, truth, predictions, source, config),
         captions=captions,
+        naming=_judge_naming(model, scored, records, truth, predictions, config),
+    )
+
+
+def _judge_shortcuts(
+    model: EvaluatedModel,
+    scored: Sequence[Record],
+    records: Sequence[Record],
+    truth: Truth,
+    predictions: SplitPredictions,
+    source: PhotoSource,
+    config: EvaluateConfig,
+) -> ShortcutScores | None:
+    """Learn the cues from training photos of other leaves than the scored ones."""
+    index = {class_id: position for position, class_id in enumerate(model.class_names)}
+    leaves = {record.group for record in scored if record.group}
+    paths = {record.image_path for record in scored}
+    able = [
+        record
+        for record in records
+        if record.split == "train"
+        and record.class_id in index
+        and record.group not in leaves
+        and record.image_path not in paths
+    ]
+    order = np.sort(_rng(config, _SHORTCUT_STREAM).permutation(len(able))[:MAX_TRAIN_PHOTOS])
+    chosen = [able[at] for at in order]
+    if not chosen:
+        return None
+    train = TrainCues(
+        borders_TP=np.concatenate([read_borders(pixels) for _, pixels in read_photos(model, chosen, source)]),
+        labels_T=np.array([index[record.class_id] for record in chosen]),
+        sources=[record.source for record in chosen],
+    )
+    return score_shortcuts(
+        train,
+        predictions.borders_NP,
+        predictions.logits_NC.argmax(axis=1),
+        truth,
+        bootstrap_count=config.bootstrap_count,
+        rng=_rng(config, _BOOTSTRAP_STREAM),
+    )
+
+
+def _judge_naming(
+    model: EvaluatedModel,
+    scored: Sequence[Record],
+    records: Sequence[Record],
+    truth: Truth,
+    predictions: SplitPredictions,
+    config: EvaluateConfig,
+) -> NamingScores | None:
+    rows = sorted(predictions.captions.generated)
+    if not rows:
+        return None
+    infos = [info for info in class_infos(records) if info.class_id in model.class_names]
+    answers = predictions.logits_NC.argmax(axis=1)
+    return score_naming(
+        name_all([predictions.captions.generated[row] for row in rows], infos, _language(config, model)),
+        [scored[row].class_id for row in rows],
+        [model.class_names[answers[row]] for row in rows],
+        infos,
+        renumber_groups(truth.group_index_N[rows]),
+        bootstrap_count=config.bootstrap_count,
+        rng=_rng(config, _BOOTSTRAP_STREAM),
     )
 
 

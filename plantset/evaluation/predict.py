@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from plantset.clean.cues import border_pixels
 from plantset.core.language import tr
 from plantset.core.log import progress
 from plantset.core.preprocess import PreprocessConfig
@@ -30,6 +31,7 @@ from plantset.models.views import ask
 
 _NOTE_STREAM = 9_001  # training draws its notes from the plain seed: evaluation must not repeat them
 _WRONG_NOTE_TRIES = 50
+BORDER_VALUES = 24  # 8 pixels, 3 colours
 
 
 class EvaluatedModel(Protocol):
@@ -125,6 +127,7 @@ class SplitPredictions:
         logits_NC: from the photo alone, not calibrated; the mean over flips where these were asked for.
         single_logits_NC: from the photo as it is; the same array without test-time augmentation.
         features_NF: what the classifier reads of the photo alone.
+        borders_NP: 8 border pixels of each photo as the model sees it, (N, 24).
         predicted: condition -> class index per photo, `NOT_RUN` where the condition lacked something. All of them,
             the photo alone too, from the photo as it is: what a note adds must not mix with what flips add.
     """
@@ -132,6 +135,7 @@ class SplitPredictions:
     logits_NC: NDArray[np.float32]
     single_logits_NC: NDArray[np.float32]
     features_NF: NDArray[np.float32]
+    borders_NP: NDArray[np.float64]
     predicted: Mapping[Condition, NDArray[np.int64]]
     captions: Captions
 
@@ -174,6 +178,7 @@ def predict_split(
     logits: list[Tensor] = []
     single: list[Tensor] = []
     features: list[Tensor] = []
+    borders_NP = np.empty((num_photos, BORDER_VALUES))
     predicted = {condition: np.full(num_photos, NOT_RUN, dtype=np.int64) for condition in CONDITIONS}
     order = rng.permutation(num_photos)
     writer = _Writer(model, captions)
@@ -184,11 +189,17 @@ def predict_split(
         single.append(torch.from_numpy(answer.single_logits_BC))
         features.append(torch.from_numpy(answer.features_BF))
         predicted["image_only"][rows] = answer.single_logits_BC.argmax(axis=1)
+        borders_NP[rows] = read_borders(pixels_BHWC)
         _ask_conditions(model, answer.tokens_BKC, rows, labels_N, notes, predicted)
         writer.write(answer.tokens_BKC, rows)
     back = torch.from_numpy(np.argsort(order))
     logits_NC, single_NC, features_NF = (torch.cat(parts)[back].numpy() for parts in (logits, single, features))
-    return SplitPredictions(logits_NC, single_NC, features_NF, predicted, writer.captions())
+    return SplitPredictions(logits_NC, single_NC, features_NF, borders_NP, predicted, writer.captions())
+
+
+def read_borders(pixels_BHWC: Tensor) -> NDArray[np.float64]:
+    """Return the 8 border pixels of each photo, (B, 24)."""
+    return border_pixels(pixels_BHWC.numpy()).reshape(len(pixels_BHWC), BORDER_VALUES).astype(np.float64)
 
 
 def answer_views(model: EvaluatedModel, views_NHWC: NDArray[np.uint8], source: PhotoSource) -> PhotoAnswers:

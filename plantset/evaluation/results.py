@@ -16,8 +16,10 @@ from plantset.evaluation.captions import CaptionScores
 from plantset.evaluation.classification import ClassificationScores
 from plantset.evaluation.intervals import Estimate
 from plantset.evaluation.modality import ModalityScores
+from plantset.evaluation.naming import NamingScores
 from plantset.evaluation.robustness import RobustnessScore
 from plantset.evaluation.sets import SelectiveScores, SetScores
+from plantset.evaluation.shortcuts import ShortcutScores
 from plantset.evaluation.unknown import UnknownScores
 
 METRICS_SCHEMA_VERSION = 2  # 2: ece, brier and nll are estimates with intervals
@@ -57,6 +59,8 @@ class EvaluationResults:
         unknown: by kind of unknown photo, against the photos of this split.
         tta_gain: accuracy with test-time augmentation minus without; None where it was not asked for.
         robustness: empty where it was not asked for.
+        shortcuts: None where the manifest has no training photos of other leaves to learn them from.
+        naming: what the generated descriptions name; None without any.
         captions: None when none was asked for or no reference text is there.
     """
 
@@ -82,7 +86,9 @@ class EvaluationResults:
     unknown: tuple[UnknownScores, ...]
     tta_gain: Estimate | None
     robustness: tuple[RobustnessScore, ...]
+    shortcuts: ShortcutScores | None
     captions: CaptionScores | None
+    naming: NamingScores | None
 
 
 def split_title(split: Split) -> str:

@@ -11,6 +11,7 @@ from plantset.evaluation.results import EvaluationResults, split_title
 
 FLIP_ALARM = 0.5  # a wrong note that overturns half of the right answers has taken the photo's place
 REFUSED_ENOUGH = 0.8  # of the photos of one kind that show none of the classes
+CONTRADICTION_ENOUGH = 0.05  # one text in twenty that speaks of something else than the answer
 SMALL_NUM_GROUPS = 100
 WIDE_INTERVAL = 0.15
 FEW_PHOTOS_OF_A_CLASS = 10
@@ -18,7 +19,7 @@ FEW_PHOTOS_OF_A_CLASS = 10
 
 def write_verdict(results: EvaluationResults) -> tuple[Sentence, ...]:
     """Return the findings in the language of messages: the answer first, then alarms, then the rest."""
-    found = [*_answers(results), *_sample(results), *_notes(results), *_trust(results)]
+    found = [*_answers(results), *_sample(results), *_notes(results), *_shortcuts(results), *_trust(results)]
     found += [*_promises(results), *_captions(results)]
     return tuple(Sentence(sentence.tone, typeset(sentence.text)) for sentence in alarms_first(found))
 
@@ -209,6 +210,30 @@ def _notes(results: EvaluationResults) -> Iterator[Sentence]:
         )
 
 
+def _shortcuts(results: EvaluationResults) -> Iterator[Sentence]:
+    found = results.shortcuts
+    if found is None:
+        return
+    border, chance, ours = percent(found.border.value), percent(found.chance), percent(found.model.value)
+    yield Sentence(
+        "warning" if found.tells else "plain",
+        tr(
+            f"Eight pixels on the border of the photo, without the leaf, name the class in {border} of cases "
+            f"(commonest class: {chance}; the model: {ours}).",
+            f"Huit pixels du bord de la photo, sans la feuille, nomment la classe dans {border} des cas "
+            f"(classe la plus fréquente : {chance} ; le modèle : {ours}).",
+        )
+        + (
+            tr(
+                " The background tells the class: on photos taken elsewhere expect less than this score.",
+                " Le fond trahit la classe : sur des photos prises ailleurs, attendez-vous à moins que ce score.",
+            )
+            if found.tells
+            else ""
+        ),
+    )
+
+
 def _trust(results: EvaluationResults) -> Iterator[Sentence]:
     ece = results.calibration.ece.value
     yield Sentence(
@@ -258,6 +283,15 @@ def _captions(results: EvaluationResults) -> Iterator[Sentence]:
     captions = results.captions
     if captions is None:
         return
+    if results.naming is not None:
+        share = percent_with_interval(results.naming.contradicts)
+        yield Sentence(
+            "warning" if results.naming.contradicts.value > CONTRADICTION_ENOUGH else "plain",
+            tr(
+                f"Its description names another disease or plant than its own answer in {share} of cases.",
+                f"Sa description nomme une autre maladie ou plante que sa propre réponse dans {share} des cas.",
+            ),
+        )
     better = captions.model.chrf > captions.class_text.chrf
     ours, looked_up = number(captions.model.chrf, 1), number(captions.class_text.chrf, 1)
     yield Sentence(

@@ -25,7 +25,7 @@ from plantset.inference.predictor import Candidate, Prediction, Predictor, load_
 from plantset.models.relevance import explain_photos
 
 _PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic"}
-_SCHEMA_VERSION = 2  # 2: prediction_set holds candidates, decision may be unknown, familiarity is new
+_SCHEMA_VERSION = 3  # 3: description says whether it contradicts the answer; 2: unknown, familiarity
 _SHOWN_BEYOND = 5
 
 
@@ -121,8 +121,10 @@ def to_row(answer: Answer) -> dict[str, Any]:
             "text": answer.prediction.description,
             "language": answer.prediction.description_language,
             "generated": True,
+            "contradicts": bool(answer.prediction.description_names),
+            "names": list(answer.prediction.description_names),
         }
-    del prediction["description_language"]
+    del prediction["description_language"], prediction["description_names"]
     return {**row, **prediction, "schema_version": _SCHEMA_VERSION, "plantset_version": __version__}
 
 
@@ -192,9 +194,23 @@ def _lines(answer: Answer) -> list[str]:
         lines += _note_lines(prediction)
     if prediction.description is not None:
         lines += [tr("  generated description:", "  description générée :"), f"    {prediction.description}"]
+        lines += _contradiction_lines(prediction)
     if prediction.card is not None and prediction.decision != "unknown":
         lines += _card_lines(prediction)
     return lines
+
+
+def _contradiction_lines(prediction: Prediction) -> list[str]:
+    """Return the line that says so when the description is about another class than the answer."""
+    if not prediction.description_names:
+        return []
+    named, first = ", ".join(prediction.description_names), prediction.candidates[0].class_id
+    return [
+        tr(
+            f"  the description contradicts the answer: it names {named}, not {first}; do not rely on it",
+            f"  la description contredit la réponse : elle nomme {named}, pas {first} ; ne vous y fiez pas",
+        )
+    ]
 
 
 def _note_lines(prediction: Prediction) -> list[str]:

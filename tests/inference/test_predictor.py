@@ -242,3 +242,28 @@ def test_test_time_augmentation_is_the_mean_of_four_logits(predictor: Predictor,
     assert {c.class_id: pytest.approx(c.probability) for c in answer.candidates} == dict(
         zip(CLASS_IDS, expected, strict=True)
     )
+
+
+def test_a_description_of_another_class_is_said_to_contradict_the_answer(
+    predictor: Predictor, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = predictor.predict(photo).candidates[0].class_id
+    other = next(info for info in predictor.model.card.classes if info.class_id != first)
+    text = other.texts["fr"].description
+    monkeypatch.setattr(predictor.model, "caption_tokens", lambda *_: [text])
+
+    answer = predictor.predict(photo, describe=True, language="fr")
+
+    assert other.class_id in answer.description_names
+
+
+def test_a_description_of_the_answer_contradicts_nothing(
+    predictor: Predictor, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = predictor.predict(photo).candidates[0].class_id
+    info = next(info for info in predictor.model.card.classes if info.class_id == first)
+    monkeypatch.setattr(predictor.model, "caption_tokens", lambda *_: [info.texts["fr"].description])
+
+    answer = predictor.predict(photo, describe=True, language="fr")
+
+    assert answer.description_names == ()
