@@ -109,6 +109,11 @@ class DataModule:
         index = {name: position for position, name in enumerate(self.class_names)}
         return np.array([index[record.class_id] for record in self.split("train")], dtype=np.int64)
 
+    @cached_property
+    def train_examples(self) -> Examples:
+        """Labels, notes and caption targets of the training photos."""
+        return self.examples(self.split("train"), training=True)
+
     def examples(self, records: Sequence[Record], *, training: bool) -> Examples:
         """Return labels, notes (in training only) and caption targets of these records."""
         return Examples(
@@ -204,7 +209,7 @@ class TrainEpochs:
         self._loader = make_loader(
             data.reader(records, augment=data.augment),
             self._order,
-            BatchMaker(data.examples(records, training=True)),
+            BatchMaker(data.train_examples),
             data.loader,
             keep_workers=True,
         )

@@ -32,7 +32,7 @@ class PhotoFeeds:
 
     def __init__(self, task: Task, strategy: Strategy) -> None:
         self._task = task
-        self._train_maker = BatchMaker(task.data.examples(task.data.split("train"), training=True))
+        self._train_maker = BatchMaker(task.data.train_examples)
         self._val_maker = BatchMaker(task.data.examples(task.val_records, training=False))
         self._strategy = strategy
 

@@ -306,8 +306,7 @@ def note_encoder(task: Task) -> EncodeNotes:
     model = task.model
     if model.text is None or not model.text.frozen:
         return model.encode_notes
-    examples = task.data.examples(task.data.split("train"), training=True)
-    return NoteStatesCache(model, examples.all_notes)
+    return NoteStatesCache(model, task.data.train_examples.all_notes)
 
 
 def _bank_texts(data: DataModule) -> list[tuple[str, int]]:
