@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,5 +59,5 @@ class Batch:
 
     def _each_tensor(self, change: Callable[[Tensor], Tensor]) -> Batch:
         fields = {spec.name: getattr(self, spec.name) for spec in dataclasses.fields(self)}
-        changed = {name: change(value) for name, value in fields.items() if isinstance(value, Tensor)}
+        changed: dict[str, Any] = {name: change(value) for name, value in fields.items() if isinstance(value, Tensor)}
         return dataclasses.replace(self, **changed)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Sampler
@@ -17,12 +19,14 @@ from torch.utils.data import Sampler
 from plantset.core.bounds import check_at_least
 from plantset.core.errors import DataError
 from plantset.core.language import tr
+from plantset.core.photo import PhotoError
 from plantset.core.preprocess import PreprocessConfig
 from plantset.core.records import Record, Split, class_names, find_images_dir, read_meta, read_records
 from plantset.core.vocabulary import Vocabulary
 from plantset.data.choices import Sampling
 from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader, photo_paths, start_worker
 from plantset.data.examples import Examples, NotePolicy, caption_targets, task_texts
+from plantset.data.geometry import Pixels
 from plantset.data.sampler import EpochSampler, Key
 from plantset.data.sampling import ClassBalance
 
@@ -294,15 +298,16 @@ def create_data_module(
 
 def make_loader(
     reader: PhotoReader,
-    sampler: Sampler[list[Key]],
-    collate: BatchMaker,
+    sampler: Iterable[list[Key]],
+    collate: Callable[[Sequence[tuple[Key, Pixels | PhotoError]]], Any],
     settings: LoaderSettings,
     *,
     keep_workers: bool = False,
 ) -> PhotoLoader:
-    """Return a loader whose batches do not depend on the number of workers.
+    """Return a loader whose batches do not depend on the number of workers, and that draws no number of torch's own.
 
     Args:
+        collate: makes a batch of what the workers read; `BatchMaker` in training and evaluation.
         keep_workers: they outlive an epoch, for a loader that is used again.
     """
     workers = settings.num_workers
@@ -316,6 +321,7 @@ def make_loader(
         prefetch_factor=4 if workers else None,
         persistent_workers=keep_workers and workers > 0,
         worker_init_fn=start_worker,
+        generator=torch.Generator(),  # of its own: else each pass takes a number from the one that dropout draws from
     )
 
 

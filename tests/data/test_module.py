@@ -258,3 +258,14 @@ def test_photos_without_a_group_are_each_their_own() -> None:
     lone = [leaf_record(f"{n}.jpg", CLASS_IDS[0], "val") for n in range(8)]
 
     assert [len(half) for half in split_val_in_two(lone, seed=0)] == [4, 4]
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_reading_photos_leaves_the_random_numbers_of_dropout_alone(manifest: Path, num_workers: int) -> None:
+    data_module = _module(manifest, num_workers=num_workers)
+    before = torch.get_rng_state()
+
+    list(data_module.train_dataloader())
+    list(data_module.val_dataloader())
+
+    assert torch.equal(torch.get_rng_state(), before)
