@@ -139,25 +139,31 @@ class DataModule:
         Args:
             start: samples of the epoch that were seen before.
         """
-        records = self.split("train")
+        reader = self.reader(self.split("train"), augment=self.augment)
         sampler = self.train_sampler(epoch=epoch, start=start)
-        return self._loader(records, sampler, augment=self.augment, training=True)
+        return make_loader(reader, sampler, BatchMaker(self.train_examples), self.loader)
 
     def train_epochs(self) -> TrainEpochs:
         """Return the training batches of every epoch, read by the same workers."""
         return TrainEpochs(self)
 
-    def val_dataloader(self) -> PhotoLoader:
-        """Return the validation photos in manifest order, not augmented, without notes."""
-        return self._ordered("val")
+    def val_dataloader(self, *, keep_workers: bool = False) -> PhotoLoader:
+        """Return the validation photos in manifest order, not augmented, without notes.
+
+        Args:
+            keep_workers: they outlive a pass, for a loader that is used after every epoch.
+        """
+        return self._ordered("val", keep_workers=keep_workers)
 
     def test_dataloader(self) -> PhotoLoader:
         """Return the test photos in manifest order, not augmented, without notes."""
         return self._ordered("test")
 
-    def _ordered(self, split: Split) -> PhotoLoader:
+    def _ordered(self, split: Split, *, keep_workers: bool = False) -> PhotoLoader:
         records = self.split(split)
-        return self._loader(records, self.sampler(len(records)), augment=False, training=False)
+        maker = BatchMaker(self.examples(records, training=False))
+        reader = self.reader(records, augment=False)
+        return make_loader(reader, self.sampler(len(records)), maker, self.loader, keep_workers=keep_workers)
 
     def sampler(self, num_photos: int) -> EpochSampler:
         """Return the order of the records, as this process sees it."""
@@ -187,16 +193,6 @@ class DataModule:
             rank=self.loader.rank,
             world_size=self.loader.world_size,
             balance=balance,
-        )
-
-    def _loader(
-        self, records: Sequence[Record], sampler: EpochSampler, *, augment: bool, training: bool
-    ) -> PhotoLoader:
-        return make_loader(
-            self.reader(records, augment=augment),
-            sampler,
-            BatchMaker(self.examples(records, training=training)),
-            self.loader,
         )
 
 

@@ -45,6 +45,10 @@ class PhotoFeeds:
         return self._task.data.train_epochs()
 
     @cached_property
+    def _val_photos(self) -> PhotoLoader:
+        return self._task.data.val_dataloader(keep_workers=True)
+
+    @cached_property
     def _caches(self) -> _Caches | None:
         """The cached features; None where no part of the vision tower is frozen. All ranks ask together."""
         task, config = self._task, self._task.config
@@ -66,7 +70,7 @@ class PhotoFeeds:
     def val(self) -> PhotoLoader | CachedLoader:
         """Return the val photos in order."""
         if self._caches is None:
-            return self._task.data.val_dataloader()
+            return self._val_photos
         sampler = self._task.data.sampler(len(self._task.val_records))
         return CachedLoader(self._caches.val, sampler, self._val_maker)
 
