@@ -94,6 +94,13 @@ VERBS: dict[str, Verb] = {
         "dire si un second modèle est meilleur qu'un premier, et sur quelles photos",
         positional="runs",
     ),
+    "review": Verb(
+        "plantset.evaluation.review.config:ReviewConfig",
+        "plantset.evaluation.review.run:review",
+        "make a page of doubtful photos, to keep, relabel or reject",
+        "faire une page des photos douteuses, à garder, renommer ou écarter",
+        positional="predictions",
+    ),
     "infer": Verb(
         "plantset.inference.config:InferConfig",
         "plantset.inference.run:infer",
@@ -125,7 +132,7 @@ WANTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Do it all at once", "Tout faire d'un coup", ("run",)),
     ("Prepare the data", "Préparer les données", ("clean", "map", "catalogue")),
     ("Train", "Entraîner", ("models", "train", "scale-tpu")),
-    ("Judge and use", "Juger et utiliser", ("evaluate", "compare", "infer")),
+    ("Judge and use", "Juger et utiliser", ("evaluate", "compare", "review", "infer")),
 )
 
 
