@@ -8,7 +8,8 @@ wrong. Which ones: of the photos that the model calls otherwise, those whose own
 Measured on 1,170 demo photos with 8 % of the leaves under another label (benchmarks/label_errors.py): SHARES
 
 Computed from the few most probable classes of each photo, as predictions files hold them; a label that is not among
-them gets an even share of what they leave over. The probabilities must be out of sample: a model that learned a wrong label repeats it.
+them gets an even share of what they leave over. The probabilities must be out of sample: a model that learned a wrong
+label repeats it.
 
 Dimensions: N photos, K candidates of a photo.
 """
@@ -77,4 +78,4 @@ def _label_probs(
         num_classes - (classes_NK >= 0).sum(axis=1), 1
     )
     listed_N = np.where(is_label_NK, probs_NK, 0.0).sum(axis=1)
-    return np.where(is_label_NK.any(axis=1), listed_N, left_over_N)
+    return np.asarray(np.where(is_label_NK.any(axis=1), listed_N, left_over_N), dtype=np.float64)
