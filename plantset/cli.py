@@ -107,6 +107,13 @@ VERBS: dict[str, Verb] = {
         "ask the model about a photo or a folder",
         "interroger le modèle sur une photo ou un dossier",
     ),
+    "explain": Verb(
+        "plantset.inference.config:ExplainConfig",
+        "plantset.inference.contact_sheet:explain",
+        "make a page of photos beside what spoke for the answer",
+        "faire une page des photos à côté de ce qui a parlé pour la réponse",
+        positional="photos",
+    ),
     "scale-tpu": Verb(
         "plantset.training.config:TpuTrainConfig",
         "plantset.training.run:train_on_tpu",
@@ -132,7 +139,7 @@ WANTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Do it all at once", "Tout faire d'un coup", ("run",)),
     ("Prepare the data", "Préparer les données", ("clean", "map", "catalogue")),
     ("Train", "Entraîner", ("models", "train", "scale-tpu")),
-    ("Judge and use", "Juger et utiliser", ("evaluate", "compare", "review", "infer")),
+    ("Judge and use", "Juger et utiliser", ("evaluate", "compare", "review", "infer", "explain")),
 )
 
 
