@@ -112,7 +112,7 @@ def _out_of_sample(
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.simplefilter("ignore", UserWarning)
         for train, held_out in folds.split(features, targets, leaves):
-            model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
+            model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=100, tol=1e-3))
             model.fit(features[train], targets[train])
             probs[np.ix_(held_out, model[-1].classes_)] = model.predict_proba(features[held_out])
     return probs

@@ -20,7 +20,6 @@ from plantset.core.page import Sentence, data_address, percent, render_page
 from plantset.core.photo import PhotoError, decode_photo, encode_jpeg, shrink
 from plantset.data.geometry import Pixels
 from plantset.inference.config import ExplainConfig
-from plantset.inference.explain import draw_heat
 from plantset.inference.predictor import Prediction, Predictor, load_predictor
 from plantset.inference.run import find_photos
 from plantset.knowledge.class_titles import title_of
@@ -29,6 +28,9 @@ from plantset.models.relevance import explain_photos
 _TEMPLATE = Path(__file__).with_name("contact_sheet.html.j2")
 _PICTURE_PX = 224
 _PICTURE_QUALITY = 76
+_GREY_LIGHT = 0.6  # how light the photo stays under the heat
+_EPSILON = 1e-12
+_SHOWN_PARTS = 3  # of a path; the whole of it is in the tooltip
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class ExplainedPhoto:
     """One photo of the sheet.
 
     Attributes:
-        photo, heat: JPEG, the second with the map over the first.
+        photo, heat: JPEG, the second with the map shining over the greyed photo.
         half_area: the smallest share of the photo that holds half of the map: 0.5 is an even map; None where nothing
             in the photo spoke for the class.
     """
@@ -119,6 +121,7 @@ def render_sheet(photos: Sequence[ExplainedPhoto], report: ExplainReport, checkp
         "checkpoint": checkpoint,
         "address": lambda jpeg: data_address(jpeg, "jpeg"),
         "decision_text": _decision_text,
+        "short": lambda path: Path(*path.parts[-_SHOWN_PARTS:]),
     }
     return render_page(_TEMPLATE, _verdict(photos, report), values)
 
@@ -157,7 +160,7 @@ def _explained(
     height, width = small.shape[:2]
     heat = np.asarray(cv2.resize(heat_HW, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float64)
     area = half_area(heat_HW)
-    drawn = small if area is None else draw_heat(small, heat)
+    drawn = _light_up(small, np.zeros_like(heat) if area is None else heat)
     return ExplainedPhoto(
         path=path,
         photo=encode_jpeg(small, _PICTURE_QUALITY),
@@ -167,6 +170,15 @@ def _explained(
         decision=prediction.decision,
         half_area=area,
     )
+
+
+def _light_up(photo_HWC: Pixels, heat_HW: NDArray[np.float64]) -> Pixels:
+    """Return the photo dark and grey, with the heat shining in colour: at this size a heat over the photo is lost."""
+    level = heat_HW / max(float(heat_HW.max()), _EPSILON)
+    colours = cv2.applyColorMap((255 * level).round().astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]
+    grey = _GREY_LIGHT * photo_HWC.mean(axis=2, keepdims=True)
+    share = np.sqrt(level)[:, :, None]  # what is lukewarm shows too
+    return np.asarray((grey * (1 - share) + colours * share).round(), dtype=np.uint8)
 
 
 def _decision_text(decision: str) -> str:

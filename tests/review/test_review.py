@@ -125,7 +125,7 @@ def test_the_page_speaks_french(config: ReviewConfig, write_answers: WriteAnswer
 
     page = config.output.read_text(encoding="utf-8")
     assert '<html lang="fr">' in page
-    assert "L&#39;étiquette est sans doute fausse" in page
+    assert "L&#39;étiquette elle-même est douteuse" in page
 
 
 def test_the_page_needs_nothing_from_elsewhere(

@@ -75,7 +75,7 @@ def render_review(
 def reason_title(reason: Reason) -> str:
     """Return the heading of the photos that one reason brings here."""
     return {
-        "label-error": tr("The label is likely wrong", "L'étiquette est sans doute fausse"),
+        "label-error": tr("The label itself is in doubt", "L'étiquette elle-même est douteuse"),
         "conflict": tr("Copies under two labels", "Copies sous deux étiquettes"),
         "wrong-sure": tr("The model is sure of another class", "Le modèle est sûr d'une autre classe"),
         "wrong-unsure": tr("The model leans to another class", "Le modèle penche pour une autre classe"),

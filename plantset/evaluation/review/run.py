@@ -134,9 +134,9 @@ def _verdict(report: ReviewReport) -> list[Sentence]:
         Sentence(
             "main",
             tr(
-                f"{doubtful} of {report.num_photos} photos deserve a look; the label of {errors} is likely wrong.",
-                f"{doubtful} photos sur {report.num_photos} méritent un regard ; l'étiquette de {errors} est sans "
-                "doute fausse.",
+                f"{doubtful} of {report.num_photos} photos deserve a look; of {errors} the label itself is in doubt.",
+                f"{doubtful} photos sur {report.num_photos} méritent un regard ; de {errors}, l'étiquette elle-même "
+                "est douteuse.",
             ),
         )
     ]
