@@ -59,10 +59,12 @@ def find_label_errors(
     thresholds = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)  # no photo of a class: nothing to compare
     passes_NK = (classes_NK >= 0) & (probs_NK > 0) & (probs_NK >= thresholds[classes_NK])
     best_N = np.where(passes_NK, probs_NK, -1.0).argmax(axis=1)
-    num_errors = int((passes_NK.any(axis=1) & (classes_NK[rows, best_N] != labels_N)).sum())
     first_N = probs_NK.argmax(axis=1)
     suggested_N, suggested_probs_N = classes_NK[rows, first_N], probs_NK[rows, first_N]
-    contradicted = rows[(suggested_N != labels_N) & (suggested_probs_N > label_probs_N)]
+    is_contradicted_N = (suggested_N != labels_N) & (suggested_probs_N > label_probs_N)
+    is_confident_N = passes_NK.any(axis=1) & (classes_NK[rows, best_N] != labels_N)
+    num_errors = int((is_confident_N & is_contradicted_N).sum())
+    contradicted = rows[is_contradicted_N]
     order = np.lexsort((-suggested_probs_N[contradicted], label_probs_N[contradicted]))
     return [
         LabelDoubt(int(row), int(suggested_N[row]), float(label_probs_N[row]), float(suggested_probs_N[row]))
