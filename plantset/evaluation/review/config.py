@@ -14,9 +14,9 @@ class ReviewConfig:
 
     predictions: tuple[Path, ...] = option(
         en="the predictions.jsonl of `plantset evaluate`, or the JSON lines of `plantset infer` on photos of the "
-        "manifest; several for several splits (--split train, val, test each make one)",
+        "manifest; several for several splits (each evaluate --split in an --output-dir of its own)",
         fr="le predictions.jsonl de `plantset evaluate`, ou les lignes JSON de `plantset infer` sur des photos du "
-        "manifeste ; plusieurs pour plusieurs lots (--split train, val, test en font un chacun)",
+        "manifeste ; plusieurs pour plusieurs lots (chaque evaluate --split dans son propre --output-dir)",
     )
     jsonl_file: Path | None = option(
         None,
