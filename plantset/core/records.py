@@ -46,6 +46,8 @@ class CleanRecord:
             table; empty for a photo alone.
         copy_of: source path of the best photo among its near copies; absent for that one.
         taken_at: when the camera says the photo was taken, ISO 8601 without a zone; only with `--keep-time`.
+        reviewed: what a person decided (`--corrections`): "keep" or "relabel"; absent where nobody did.
+        label_before: the label before a person changed it.
     """
 
     image_path: str
@@ -63,6 +65,8 @@ class CleanRecord:
     taken_at: str | None = None
     group_rules: tuple[str, ...] = ()
     copy_of: str | None = None
+    reviewed: str | None = None
+    label_before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,8 @@ class Record:
     taken_at: str | None = None
     group_rules: tuple[str, ...] = ()
     copy_of: str | None = None
+    reviewed: str | None = None
+    label_before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
