@@ -120,6 +120,12 @@ VERBS: dict[str, Verb] = {
         "train on a TPU",
         "entraîner sur TPU",
     ),
+    "doctor": Verb(
+        "plantset.runtime.config:DoctorConfig",
+        "plantset.runtime.doctor:doctor",
+        "say what this machine has for Plantset, and what is missing",
+        "dire ce que cette machine a pour Plantset, et ce qui manque",
+    ),
     "demo": Verb(
         "plantset.demo.config:DemoConfig",
         "plantset.demo.run:demo",
@@ -135,7 +141,7 @@ VERBS: dict[str, Verb] = {
 }
 
 WANTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("See it work", "Voir comment ça marche", ("demo", "demo-data")),
+    ("See it work", "Voir comment ça marche", ("doctor", "demo", "demo-data")),
     ("Do it all at once", "Tout faire d'un coup", ("run",)),
     ("Prepare the data", "Préparer les données", ("clean", "map", "catalogue")),
     ("Train", "Entraîner", ("models", "train", "scale-tpu")),
