@@ -94,17 +94,37 @@ VERBS: dict[str, Verb] = {
         "dire si un second modèle est meilleur qu'un premier, et sur quelles photos",
         positional="runs",
     ),
+    "review": Verb(
+        "plantset.evaluation.review.config:ReviewConfig",
+        "plantset.evaluation.review.run:review",
+        "make a page of doubtful photos, to keep, relabel or reject",
+        "faire une page des photos douteuses, à garder, renommer ou écarter",
+        positional="predictions",
+    ),
     "infer": Verb(
         "plantset.inference.config:InferConfig",
         "plantset.inference.run:infer",
         "ask the model about a photo or a folder",
         "interroger le modèle sur une photo ou un dossier",
     ),
+    "explain": Verb(
+        "plantset.inference.config:ExplainConfig",
+        "plantset.inference.contact_sheet:explain",
+        "make a page of photos beside what spoke for the answer",
+        "faire une page des photos à côté de ce qui a parlé pour la réponse",
+        positional="photos",
+    ),
     "scale-tpu": Verb(
         "plantset.training.config:TpuTrainConfig",
         "plantset.training.run:train_on_tpu",
         "train on a TPU",
         "entraîner sur TPU",
+    ),
+    "doctor": Verb(
+        "plantset.runtime.config:DoctorConfig",
+        "plantset.runtime.doctor:doctor",
+        "say what this machine has for Plantset, and what is missing",
+        "dire ce que cette machine a pour Plantset, et ce qui manque",
     ),
     "demo": Verb(
         "plantset.demo.config:DemoConfig",
@@ -121,11 +141,11 @@ VERBS: dict[str, Verb] = {
 }
 
 WANTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("See it work", "Voir comment ça marche", ("demo", "demo-data")),
+    ("See it work", "Voir comment ça marche", ("doctor", "demo", "demo-data")),
     ("Do it all at once", "Tout faire d'un coup", ("run",)),
     ("Prepare the data", "Préparer les données", ("clean", "map", "catalogue")),
     ("Train", "Entraîner", ("models", "train", "scale-tpu")),
-    ("Judge and use", "Juger et utiliser", ("evaluate", "compare", "infer")),
+    ("Judge and use", "Juger et utiliser", ("evaluate", "compare", "review", "infer", "explain")),
 )
 
 

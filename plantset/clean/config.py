@@ -130,6 +130,13 @@ class CleanConfig:
         en="labels to leave out, as patterns: 'ambiguous|*' 'unknown'",
         fr="étiquettes à laisser de côté, par motifs : 'ambiguous|*' 'inconnu'",
     )
+    corrections: tuple[Path, ...] = option(
+        (),
+        en="what a person decided: CSV files that the page of `plantset review` exports, in the order they were made; "
+        "give them each time, for the photos themselves are never changed",
+        fr="ce qu'une personne a décidé : fichiers CSV exportés par la page de `plantset review`, dans leur ordre ; à "
+        "redonner chaque fois, car les photos elles-mêmes ne sont jamais modifiées",
+    )
     reject: tuple[str, ...] = option(
         (),
         en="checks whose photos are left out, in place of only being marked: blurred,too-dark",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from plantset.core.language import tr
@@ -29,6 +29,8 @@ class CleanReport:
         nested: some folders lie between the split and the class.
         splits_kept: photos that keep the split of an earlier manifest in the same place.
         reused: files that an earlier run had already done.
+        corrected: what a person decided -> how many photos; "idle": of photos that are rejected anyway.
+        new_labels: labels that only a person's decision gives.
     """
 
     manifest: Path
@@ -48,6 +50,8 @@ class CleanReport:
     nested: bool
     reused: int
     splits_kept: int = 0
+    corrected: Mapping[str, int] = field(default_factory=dict)
+    new_labels: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """Return the result in the message language, the doubtful first."""
@@ -70,7 +74,7 @@ class CleanReport:
                     f"  paires de quasi-copies, chacune gardée dans un seul partage : {self.near_copy_pairs}",
                 )
             )
-        lines += [*self._conflict_lines(), *self._leak_lines(), *self._class_lines()]
+        lines += [*self._correction_lines(), *self._conflict_lines(), *self._leak_lines(), *self._class_lines()]
         if self.reused:
             lines.append(
                 tr(
@@ -97,6 +101,32 @@ class CleanReport:
 
     def _count(self, split: Split) -> int:
         return sum(counts.get(split, 0) for counts in self.classes.values())
+
+    def _correction_lines(self) -> list[str]:
+        lines = []
+        if self.corrected:
+            lines.append(
+                tr("  decided by a person: ", "  décidé par une personne : ")
+                + ", ".join(
+                    f"{title} {self.corrected[code]}"
+                    for code, title in (
+                        ("relabel", tr("relabelled", "renommées")),
+                        ("reject", tr("rejected", "écartées")),
+                        ("keep", tr("kept as they are", "gardées telles quelles")),
+                        ("idle", tr("rejected for another reason anyway", "de toute façon rejetées pour autre chose")),
+                    )
+                    if self.corrected.get(code)
+                )
+            )
+        if self.new_labels:
+            lines.append(
+                tr(
+                    "  classes that no folder has, only a decision: ",
+                    "  classes d'aucun dossier, venues des décisions : ",
+                )
+                + ", ".join(self.new_labels)
+            )
+        return lines
 
     def _conflict_lines(self) -> list[str]:
         if not self.label_conflicts:

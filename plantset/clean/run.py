@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import simplejpeg
 
 from plantset.clean.audit import audit_path, audit_photos
 from plantset.clean.config import CleanConfig
+from plantset.clean.corrections import apply_corrections, decided_paths, read_books
 from plantset.clean.journal import journal_path
 from plantset.clean.naming import image_names
 from plantset.clean.page import render_clean_page, report_page_path
@@ -93,15 +94,17 @@ def _clean(config: CleanConfig, asked: CleanConfig) -> CleanReport:
     root = _source_root(config)
     workshop = _workshop(config, root)
     _check_places(config, root, workshop.images_dir)
-    files = _scan(config, root)
+    books = read_books(config.corrections)
+    files = _scan(config, root, decided_paths(books))
     image_paths = dict(zip((file.source_path for file in files), _image_names(files), strict=True))
 
     worked = do_photos([file for file in files if file.refusal is None], image_paths, workshop)
     candidates, rejected = sort_out(files, worked.outcomes, image_paths)
     candidates, failed = reject_failed(candidates, names_to_reject(config.reject))
-    rejected += failed
+    corrected = apply_corrections(candidates, files, books, config.exclude_labels)
+    rejected += [*failed, *corrected.rejected]
     previous = _previous_splits(config)
-    selected = _select(config, candidates, rejected, previous)
+    selected = _select(config, corrected.candidates, rejected, previous)
     if not selected.candidates:
         raise _nothing_left(root, selected.rejected)
     restore_images([(item.file, item.image_path, item.facts) for item in selected.candidates], workshop)
@@ -116,6 +119,8 @@ def _clean(config: CleanConfig, asked: CleanConfig) -> CleanReport:
     report = replace(
         _report(config, selected, records, workshop.images_dir, reused=worked.reused),
         splits_kept=sum(member.previous is not None for member in members),
+        corrected=corrected.counts,
+        new_labels=corrected.new_labels,
     )
     _write(config, asked, records, selected.rejected, report)
     _write_page(config, selected, records, report)
@@ -240,7 +245,8 @@ def _check_table_flags(config: CleanConfig) -> None:
         )
 
 
-def _scan(config: CleanConfig, root: Path) -> list[FoundFile]:
+def _scan(config: CleanConfig, root: Path, decided: Collection[str]) -> list[FoundFile]:
+    """Return what is there; a label is left out here unless a person's decision may change it."""
     if config.labels_csv is None:
         files = scan_store(root) if is_remote(root) else scan_folder(root)
     else:
@@ -255,7 +261,7 @@ def _scan(config: CleanConfig, root: Path) -> list[FoundFile]:
         files = scan_table(config.labels_csv, root, columns)
     return [
         replace(file, refusal=(EXCLUDED, file.label or ""))
-        if file.refusal is None and is_excluded(file.label, config.exclude_labels)
+        if file.refusal is None and file.source_path not in decided and is_excluded(file.label, config.exclude_labels)
         else file
         for file in files
     ]
@@ -310,6 +316,8 @@ def _record(candidate: Candidate, split: Split, *, keep_time: bool) -> CleanReco
         source=candidate.file.source,
         group_rules=candidate.rules,
         copy_of=candidate.copy_of,
+        reviewed=candidate.reviewed,
+        label_before=candidate.label_before,
         taken_at=facts.taken_at if keep_time else None,
     )
 
@@ -363,6 +371,7 @@ def _write(
     counts = {"found": report.found, "kept": report.kept, "rejected": len(rejected), "groups": report.groups}
     counts |= {"near_copy_pairs": report.near_copy_pairs, "label_conflicts": len(report.label_conflicts)}
     counts |= {"leaks": report.leaks, "leaks_left": report.leaks_left}
+    counts |= {f"corrected:{decision}": count for decision, count in sorted(report.corrected.items())}
     counts |= {f"rejected:{reason}": count for reason, count in sorted(report.rejected.items())}
     counts |= {f"issue:{issue}": count for issue, count in sorted(report.issues.items())}
     meta = ManifestMeta(

@@ -34,6 +34,8 @@ class Candidate:
         cluster: equal for copies of one photo.
         rules: why it is in its group.
         copy_of: source path of the best photo among its near copies; None for that one.
+        reviewed: what a person decided, "keep" or "relabel"; None where nobody did.
+        label_before: the label before a person changed it.
     """
 
     file: FoundFile
@@ -46,6 +48,8 @@ class Candidate:
     cluster: str = ""
     rules: tuple[str, ...] = ()
     copy_of: str | None = None
+    reviewed: str | None = None
+    label_before: str | None = None
 
     def split_member(self, previous: Mapping[str, Split]) -> SplitMember:
         """Return what splitting needs to know of it; `previous` is the split of each content in an earlier manifest."""
@@ -103,6 +107,9 @@ def group_candidates(
 
     members = [_group_member(candidate) for candidate in candidates]
     grouping = group_photos(members, are_pixels_equal, find_same_leaves if embeddings_file else None)
+    labels: dict[str, set[str]] = defaultdict(set)
+    for candidate, group in zip(candidates, grouping.groups, strict=True):
+        labels[group].add(candidate.label)
     grouped = [
         replace(
             candidate,
@@ -110,7 +117,7 @@ def group_candidates(
             content=grouping.contents[index],
             cluster=grouping.clusters[index],
             rules=grouping.rules[index],
-            in_conflict=index in grouping.conflicts,
+            in_conflict=len(labels[grouping.groups[index]]) > 1,
         )
         for index, candidate in enumerate(candidates)
     ]
@@ -202,7 +209,7 @@ def drop_rare_classes(
 def _group_member(candidate: Candidate) -> GroupMember:
     return GroupMember(
         source_path=candidate.file.source_path,
-        label=candidate.label,
+        label=candidate.label_before or candidate.label,  # a corrected photo is still of its leaf: no new leak
         sha256=candidate.facts.sha256,
         phash=int(candidate.facts.phash, 16),
         thumbnail=candidate.facts.thumbnail,

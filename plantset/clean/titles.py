@@ -13,6 +13,7 @@ def issue_title(code: str) -> str:
         "blurred": tr("blurred", "floues"),
         "border": tr("with a frame", "avec un cadre"),
         "broken-link": tr("links that lead nowhere", "liens qui ne mènent nulle part"),
+        "corrected": tr("rejected in a review", "écartées à la relecture"),
         "corrupt": tr("damaged", "endommagés"),
         "decoder-crash": tr("crashed the decoder", "ont fait planter le décodeur"),
         "empty": tr("empty", "vides"),

@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar, get_args
 from plantset.core.errors import DataError
 from plantset.core.files import read_json, read_json_lines, write_json, write_json_lines
 from plantset.core.language import tr
+from plantset.core.record_rows import FieldMismatchError, RowReader
 
 SCHEMA_VERSION = 1
 Split = Literal["train", "val", "test"]
@@ -45,6 +46,8 @@ class CleanRecord:
             table; empty for a photo alone.
         copy_of: source path of the best photo among its near copies; absent for that one.
         taken_at: when the camera says the photo was taken, ISO 8601 without a zone; only with `--keep-time`.
+        reviewed: what a person decided (`--corrections`): "keep" or "relabel"; absent where nobody did.
+        label_before: the label before a person changed it.
     """
 
     image_path: str
@@ -62,6 +65,8 @@ class CleanRecord:
     taken_at: str | None = None
     group_rules: tuple[str, ...] = ()
     copy_of: str | None = None
+    reviewed: str | None = None
+    label_before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,8 @@ class Record:
     taken_at: str | None = None
     group_rules: tuple[str, ...] = ()
     copy_of: str | None = None
+    reviewed: str | None = None
+    label_before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +215,8 @@ def read_clean_records(path: Path) -> list[CleanRecord]:
 
 def read_rejected(path: Path) -> list[RejectedRecord]:
     """Read `NAME.rejected.jsonl`; it may be empty."""
-    return [_parse(path, number, row, RejectedRecord) for number, row in read_json_lines(path)]
+    reader = _reader(path, RejectedRecord)
+    return [reader.read(number, row) for number, row in read_json_lines(path)]
 
 
 def read_records(path: Path) -> list[Record]:
@@ -220,10 +228,13 @@ def read_records(path: Path) -> list[Record]:
         DataError: absent, empty or with a wrong field; file, line and field named.
     """
     records = _read_all(path, Record)
-    return [
-        record if record.class_id else dataclasses.replace(record, class_id=f"user--{slugify(record.label)}")
-        for record in records
-    ]
+    class_ids: dict[str, str] = {}
+    for position, record in enumerate(records):
+        if not record.class_id:
+            class_id = class_ids.get(record.label) or f"user--{slugify(record.label)}"
+            class_ids[record.label] = class_id
+            records[position] = dataclasses.replace(record, class_id=class_id)
+    return records
 
 
 def read_meta(path: Path) -> ManifestMeta | None:
@@ -231,7 +242,7 @@ def read_meta(path: Path) -> ManifestMeta | None:
     sidecar = meta_path(path)
     if not sidecar.exists():
         return None
-    meta = _parse(sidecar, 1, read_json(sidecar), ManifestMeta)
+    meta = _reader(sidecar, ManifestMeta).read(1, read_json(sidecar))
     if meta.schema_version > SCHEMA_VERSION:
         raise DataError(
             tr(
@@ -284,36 +295,25 @@ def to_row(record: Any, *, keep_empty: bool = False) -> dict[str, Any]:
     return {key: value for key, value in row.items() if keep_empty or key == "text" or value not in (None, (), {})}
 
 
+_OF_ONE_PHOTO = frozenset({"image_path", "source_path", "sha256", "phash", "taken_at", "copy_of"})
+
 _RecordT = TypeVar("_RecordT", CleanRecord, RejectedRecord, Record, ManifestMeta)
 
 
+def _reader(path: Path, kind: type[_RecordT]) -> RowReader[_RecordT]:
+    named = ("text",) if kind is Record else ()
+    return RowReader(path, kind, _convert, must_be_named=named, of_one_row=_OF_ONE_PHOTO)
+
+
 def _read_all(path: Path, kind: type[_RecordT]) -> list[_RecordT]:
-    records = [_parse(path, number, row, kind) for number, row in read_json_lines(path)]
+    reader = _reader(path, kind)
+    records = [reader.read(number, row) for number, row in read_json_lines(path)]
     if not records:
         raise DataError(
             tr(f"{path} has no record", f"{path} ne contient aucun enregistrement"),
             tr("make it anew: plantset clean, then plantset map", "refaites-le : plantset clean, puis plantset map"),
         )
     return records
-
-
-def _parse(path: Path, number: int, row: Mapping[str, Any], kind: type[_RecordT]) -> _RecordT:
-    values: dict[str, Any] = {}
-    for spec in dataclasses.fields(kind):
-        if spec.name not in row or row[spec.name] is None:
-            required = spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING
-            if required or (kind is Record and spec.name == "text" and "text" not in row):
-                raise _field_error(path, number, spec.name, tr("is missing", "est absent"))
-            continue
-        try:
-            values[spec.name] = _convert(str(spec.type), row[spec.name])
-        except _FieldMismatchError as mismatch:
-            raise _field_error(path, number, spec.name, str(mismatch)) from mismatch
-    return kind(**values)
-
-
-class _FieldMismatchError(Exception):
-    pass
 
 
 def _convert(annotation: str, value: Any) -> Any:
@@ -377,17 +377,7 @@ def _is_number(value: Any) -> bool:
 def _expect(ok: bool, value: Any, en: str, fr: str) -> None:
     if not ok:
         shown = f'"{value}"' if isinstance(value, str) else str(value)[:80]
-        raise _FieldMismatchError(tr(f"is {shown}, expected {en}", f"vaut {shown}, attendu : {fr}"))
-
-
-def _field_error(path: Path, number: int, field_name: str, why: str) -> DataError:
-    return DataError(
-        tr(f"{path} line {number}: '{field_name}' {why}", f"{path} ligne {number} : '{field_name}' {why}"),
-        tr(
-            "mend that line, or make the file anew: plantset clean, then plantset map",
-            "corrigez cette ligne, ou refaites le fichier : plantset clean, puis plantset map",
-        ),
-    )
+        raise FieldMismatchError(tr(f"is {shown}, expected {en}", f"vaut {shown}, attendu : {fr}"))
 
 
 def iter_splits(records: Iterable[Record]) -> Iterator[tuple[Split, list[Record]]]:

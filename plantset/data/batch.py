@@ -5,7 +5,10 @@ Dimensions: B batch, H and W pixels, C channels, T caption tokens.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,38 +43,21 @@ class Batch:
     def __len__(self) -> int:
         return self.labels_B.shape[0]
 
+    @property
+    def has_note(self) -> Tensor:
+        """Return (B,) 1 for each photo with a note, 0 for the others and for padding."""
+        return self.weights_B * (self.note_labels_B >= 0)
+
     def to(self, device: torch.device) -> Batch:
-        """Return the batch with its tensors on `device`."""
-
-        def move(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor.to(device, non_blocking=True)
-
-        return Batch(
-            indices_B=self.indices_B,
-            pixels_BHWC=move(self.pixels_BHWC),
-            features_B=move(self.features_B),
-            labels_B=self.labels_B.to(device, non_blocking=True),
-            notes=self.notes,
-            note_labels_B=self.note_labels_B.to(device, non_blocking=True),
-            caption_ids_BT=self.caption_ids_BT.to(device, non_blocking=True),
-            weights_B=self.weights_B.to(device, non_blocking=True),
-            epoch=self.epoch,
-        )
+        """Return the batch with its tensors on `device`; the positions stay, they are for the host."""
+        moved = self._each_tensor(lambda tensor: tensor.to(device, non_blocking=True))
+        return dataclasses.replace(moved, indices_B=self.indices_B)
 
     def pin_memory(self) -> Batch:
         """Return the batch in page-locked memory; DataLoader calls this when asked to pin."""
+        return self._each_tensor(Tensor.pin_memory)
 
-        def pin(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor.pin_memory()
-
-        return Batch(
-            indices_B=self.indices_B,
-            pixels_BHWC=pin(self.pixels_BHWC),
-            features_B=pin(self.features_B),
-            labels_B=self.labels_B.pin_memory(),
-            notes=self.notes,
-            note_labels_B=self.note_labels_B.pin_memory(),
-            caption_ids_BT=self.caption_ids_BT.pin_memory(),
-            weights_B=self.weights_B.pin_memory(),
-            epoch=self.epoch,
-        )
+    def _each_tensor(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        fields = {spec.name: getattr(self, spec.name) for spec in dataclasses.fields(self)}
+        changed: dict[str, Any] = {name: change(value) for name, value in fields.items() if isinstance(value, Tensor)}
+        return dataclasses.replace(self, **changed)

@@ -12,6 +12,7 @@ that a change of any of them finds nothing stale, and ten photos more cost ten p
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ from plantset.core.log import progress, say
 from plantset.core.photo import PhotoError
 from plantset.data.batch import Batch
 from plantset.data.choices import CacheDtype
-from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader, start_worker
+from plantset.data.dataset import BatchMaker, PhotoReader
 from plantset.data.feature_files import (
     FeatureFile,
     FeatureWriter,
@@ -42,7 +43,7 @@ from plantset.data.feature_files import (
     row_bytes,
 )
 from plantset.data.geometry import Pixels
-from plantset.data.module import LoaderSettings
+from plantset.data.module import LoaderSettings, make_loader
 from plantset.data.sampler import EpochSampler, Key
 
 Encode = Callable[[Tensor], Tensor]
@@ -243,16 +244,7 @@ def _missing(spec: CacheSpec, held: dict[RowId, tuple[FeatureFile, int]]) -> lis
 def _encoded(
     spec: CacheSpec, reader: PhotoReader, batches: Sequence[list[Key]], encode: Encode, settings: LoaderSettings
 ) -> Iterator[tuple[list[RowId], NDArray[np.float32]]]:
-    workers = settings.num_workers
-    loader: Iterable[Any] = PhotoLoader(
-        PhotoDataset(reader),  # type: ignore[arg-type]  # torch types a loader by the dataset's items, not by collate
-        batch_sampler=batches,
-        collate_fn=_stack,
-        num_workers=workers,
-        multiprocessing_context="spawn" if workers else None,
-        prefetch_factor=4 if workers else None,
-        worker_init_fn=start_worker,
-    )
+    loader: Iterable[Any] = make_loader(reader, batches, _stack, dataclasses.replace(settings, pin_memory=False))
     title = tr("photo features", "traits des photos")
     for keys, pixels_BHWC in progress(loader, title=title, total=len(batches), unit="batch"):
         full_BHWC = torch.cat([pixels_BHWC, pixels_BHWC[:1].expand(_ENCODE_BATCH - len(keys), -1, -1, -1)])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Sampler
@@ -17,12 +19,14 @@ from torch.utils.data import Sampler
 from plantset.core.bounds import check_at_least
 from plantset.core.errors import DataError
 from plantset.core.language import tr
+from plantset.core.photo import PhotoError
 from plantset.core.preprocess import PreprocessConfig
 from plantset.core.records import Record, Split, class_names, find_images_dir, read_meta, read_records
 from plantset.core.vocabulary import Vocabulary
 from plantset.data.choices import Sampling
 from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader, photo_paths, start_worker
 from plantset.data.examples import Examples, NotePolicy, caption_targets, task_texts
+from plantset.data.geometry import Pixels
 from plantset.data.sampler import EpochSampler, Key
 from plantset.data.sampling import ClassBalance
 
@@ -109,6 +113,11 @@ class DataModule:
         index = {name: position for position, name in enumerate(self.class_names)}
         return np.array([index[record.class_id] for record in self.split("train")], dtype=np.int64)
 
+    @cached_property
+    def train_examples(self) -> Examples:
+        """Labels, notes and caption targets of the training photos."""
+        return self.examples(self.split("train"), training=True)
+
     def examples(self, records: Sequence[Record], *, training: bool) -> Examples:
         """Return labels, notes (in training only) and caption targets of these records."""
         return Examples(
@@ -130,25 +139,31 @@ class DataModule:
         Args:
             start: samples of the epoch that were seen before.
         """
-        records = self.split("train")
+        reader = self.reader(self.split("train"), augment=self.augment)
         sampler = self.train_sampler(epoch=epoch, start=start)
-        return self._loader(records, sampler, augment=self.augment, training=True)
+        return make_loader(reader, sampler, BatchMaker(self.train_examples), self.loader)
 
     def train_epochs(self) -> TrainEpochs:
         """Return the training batches of every epoch, read by the same workers."""
         return TrainEpochs(self)
 
-    def val_dataloader(self) -> PhotoLoader:
-        """Return the validation photos in manifest order, not augmented, without notes."""
-        return self._ordered("val")
+    def val_dataloader(self, *, keep_workers: bool = False) -> PhotoLoader:
+        """Return the validation photos in manifest order, not augmented, without notes.
+
+        Args:
+            keep_workers: they outlive a pass, for a loader that is used after every epoch.
+        """
+        return self._ordered("val", keep_workers=keep_workers)
 
     def test_dataloader(self) -> PhotoLoader:
         """Return the test photos in manifest order, not augmented, without notes."""
         return self._ordered("test")
 
-    def _ordered(self, split: Split) -> PhotoLoader:
+    def _ordered(self, split: Split, *, keep_workers: bool = False) -> PhotoLoader:
         records = self.split(split)
-        return self._loader(records, self.sampler(len(records)), augment=False, training=False)
+        maker = BatchMaker(self.examples(records, training=False))
+        reader = self.reader(records, augment=False)
+        return make_loader(reader, self.sampler(len(records)), maker, self.loader, keep_workers=keep_workers)
 
     def sampler(self, num_photos: int) -> EpochSampler:
         """Return the order of the records, as this process sees it."""
@@ -180,16 +195,6 @@ class DataModule:
             balance=balance,
         )
 
-    def _loader(
-        self, records: Sequence[Record], sampler: EpochSampler, *, augment: bool, training: bool
-    ) -> PhotoLoader:
-        return make_loader(
-            self.reader(records, augment=augment),
-            sampler,
-            BatchMaker(self.examples(records, training=training)),
-            self.loader,
-        )
-
 
 class TrainEpochs:
     """The training batches, epoch after epoch, from workers that live as long as this.
@@ -204,7 +209,7 @@ class TrainEpochs:
         self._loader = make_loader(
             data.reader(records, augment=data.augment),
             self._order,
-            BatchMaker(data.examples(records, training=True)),
+            BatchMaker(data.train_examples),
             data.loader,
             keep_workers=True,
         )
@@ -289,15 +294,16 @@ def create_data_module(
 
 def make_loader(
     reader: PhotoReader,
-    sampler: Sampler[list[Key]],
-    collate: BatchMaker,
+    sampler: Iterable[list[Key]],
+    collate: Callable[[Sequence[tuple[Key, Pixels | PhotoError]]], Any],
     settings: LoaderSettings,
     *,
     keep_workers: bool = False,
 ) -> PhotoLoader:
-    """Return a loader whose batches do not depend on the number of workers.
+    """Return a loader whose batches do not depend on the number of workers, and that draws no number of torch's own.
 
     Args:
+        collate: makes a batch of what the workers read; `BatchMaker` in training and evaluation.
         keep_workers: they outlive an epoch, for a loader that is used again.
     """
     workers = settings.num_workers
@@ -311,6 +317,7 @@ def make_loader(
         prefetch_factor=4 if workers else None,
         persistent_workers=keep_workers and workers > 0,
         worker_init_fn=start_worker,
+        generator=torch.Generator(),  # of its own: else each pass takes a number from the one that dropout draws from
     )
 
 

@@ -53,3 +53,19 @@ class InferConfig:
     )
     batch_size: int = option(16, en="photos asked at once", fr="photos interrogées à la fois")
     device: Literal["auto", "cpu", "cuda"] = option("auto", en="where the model runs", fr="où tourne le modèle")
+
+
+@dataclass(frozen=True)
+class ExplainConfig:
+    """Make a page of photos beside what in them spoke for the model's answer, and of what such a map can't tell."""
+
+    photos: tuple[Path, ...] = option(en="photos, or folders of photos", fr="des photos, ou des dossiers de photos")
+    checkpoint: Path = option(en="the best_model.pth of a training", fr="le best_model.pth d'un entraînement")
+    output: Path = option(Path("explain.html"), en="the page to write", fr="la page à écrire")
+    limit: int = option(
+        120,
+        en="photos on the page, evenly taken from all; 120 make about 4 MB",
+        fr="photos sur la page, prises régulièrement parmi toutes ; 120 font environ 4 Mo",
+    )
+    batch_size: int = option(8, en="photos explained at once", fr="photos expliquées à la fois")
+    device: Literal["auto", "cpu", "cuda"] = option("auto", en="where the model runs", fr="où tourne le modèle")

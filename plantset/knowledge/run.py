@@ -236,6 +236,8 @@ def _record(clean: CleanRecord, known: _Class, config: MapConfig) -> Record:
         style=clean.style,
         source=clean.source,
         taken_at=clean.taken_at,
+        reviewed=clean.reviewed,
+        label_before=clean.label_before,
     )
 
 

@@ -32,7 +32,7 @@ class PhotoFeeds:
 
     def __init__(self, task: Task, strategy: Strategy) -> None:
         self._task = task
-        self._train_maker = BatchMaker(task.data.examples(task.data.split("train"), training=True))
+        self._train_maker = BatchMaker(task.data.train_examples)
         self._val_maker = BatchMaker(task.data.examples(task.val_records, training=False))
         self._strategy = strategy
 
@@ -43,6 +43,10 @@ class PhotoFeeds:
     @cached_property
     def _photos(self) -> TrainEpochs:
         return self._task.data.train_epochs()
+
+    @cached_property
+    def _val_photos(self) -> PhotoLoader:
+        return self._task.data.val_dataloader(keep_workers=True)
 
     @cached_property
     def _caches(self) -> _Caches | None:
@@ -66,7 +70,7 @@ class PhotoFeeds:
     def val(self) -> PhotoLoader | CachedLoader:
         """Return the val photos in order."""
         if self._caches is None:
-            return self._task.data.val_dataloader()
+            return self._val_photos
         sampler = self._task.data.sampler(len(self._task.val_records))
         return CachedLoader(self._caches.val, sampler, self._val_maker)
 

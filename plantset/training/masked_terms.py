@@ -52,7 +52,7 @@ def _rows(model: MultimodalModel, batch: Batch, weights: ObjectiveWeights) -> di
     if weights.masked_image > 0:
         rows["masked_image"] = batch.weights_B
     if model.note_connector is not None:
-        has_note_B = batch.weights_B * (batch.note_labels_B >= 0)
+        has_note_B = batch.has_note
         if weights.masked_text > 0:
             rows["masked_text"] = has_note_B
         if weights.masked_multimodal > 0:

@@ -30,6 +30,7 @@ from plantset.training.announce import (
     write_photos,
 )
 from plantset.training.average import WeightAverage
+from plantset.training.checks import check_folder, check_numbers
 from plantset.training.config import TpuTrainConfig, TrainConfig
 from plantset.training.dry_run import DryRunReport, try_out
 from plantset.training.feeds import PhotoFeeds
@@ -47,7 +48,6 @@ from plantset.training.task import (
     Task,
     build_card,
     build_objective,
-    check_numbers,
     note_encoder,
     prepare_task,
     stage_of,
@@ -134,6 +134,7 @@ def train(config: TrainConfig) -> AnyReport:
     """
     started = time.perf_counter()
     check_numbers(config)
+    check_folder(config.checkpoint_dir)
     if config.num_threads is not None:
         torch.set_num_threads(config.num_threads)
     with launch(config.device, mixed_precision=config.mixed_precision) as strategy, memory_told(config):

@@ -87,8 +87,8 @@ class Saver:
         self._write_state(LAST_NAME, progress, state)
         if self.save_every and progress.epoch % self.save_every == 0:
             self._write_state(f"epoch_{progress.epoch:03d}.pth", progress, state)
-            for old in sorted(self.folder.glob(_EPOCH_PATTERN))[: -self.keep_last or None]:
-                if self.keep_last:
+            if self.keep_last:
+                for old in sorted(self.folder.glob(_EPOCH_PATTERN))[: -self.keep_last]:
                     old.unlink()
 
     def _write_state(self, name: str, progress: Progress, state: Mapping[str, Tensor]) -> None:

@@ -127,7 +127,7 @@ def _note_terms(
     model: MultimodalModel, batch: Batch, objective: Objective, output: ModelOutput, note: NoteStates
 ) -> dict[str, Term]:
     terms: dict[str, Term] = {}
-    has_note_B = _has_note(batch)
+    has_note_B = batch.has_note
     if model.matching is not None and objective.weights.matching > 0:
         fits_B = batch.note_labels_B == batch.labels_B
         terms["matching"] = matching_loss(model.match_logits(output), fits_B, has_note_B)
@@ -146,7 +146,7 @@ def _note_terms(
 
 def _note_counts(model: MultimodalModel, batch: Batch, weights: ObjectiveWeights) -> dict[str, Tensor]:
     counts: dict[str, Tensor] = {}
-    has_note_B = _has_note(batch)
+    has_note_B = batch.has_note
     if model.matching is not None and weights.matching > 0:
         counts["matching"] = has_note_B.sum()
     if weights.note_only > 0:
@@ -155,10 +155,6 @@ def _note_counts(model: MultimodalModel, batch: Batch, weights: ObjectiveWeights
         is_text = model.names is not None
         counts["note_only"] = _count_words(_name_targets(model, asked_K, has_note_K)) if is_text else has_note_K.sum()
     return counts
-
-
-def _has_note(batch: Batch) -> Tensor:
-    return batch.weights_B * (batch.note_labels_B >= 0)
 
 
 def _note_only_rows(has_note_B: Tensor) -> Tensor:

@@ -11,12 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from plantset.core.bounds import check_at_least, check_num_classes
 from plantset.core.classes import class_infos
-from plantset.core.errors import ConfigError, DataError
 from plantset.core.files import sha256_json
-from plantset.core.language import tr
-from plantset.core.log import say
 from plantset.core.options import to_json_values
 from plantset.core.records import Record, class_names, find_images_dir, read_records
 from plantset.data.examples import NotePolicy, caption_targets, task_texts
@@ -31,6 +27,7 @@ from plantset.models.name_scoring import class_text
 from plantset.models.objectives import ClassificationLoss, balanced_class_weights, log_prior
 from plantset.models.presets import ObjectiveWeights, Stage, find_preset, preset_weights
 from plantset.runtime.strategy import Strategy
+from plantset.training.checks import check_classes, check_photos, check_share
 from plantset.training.config import TrainConfig
 from plantset.training.meter import BatchLoader
 from plantset.training.step import EncodeNotes, NoteStatesCache, Objective
@@ -73,6 +70,7 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
     check_share(config.batch_size, world_size)
     records = read_records(config.jsonl_file)
     images_dir = find_images_dir(config.jsonl_file, records, config.root_dir)
+    check_photos(records, images_dir)
     names = class_names(records)
     check_classes(config.num_classes, names, records)
     weights = objective_weights(config)
@@ -160,99 +158,6 @@ def vision_learning_rate_ratio(config: TrainConfig) -> float:
     return _PACKAGED_VISION_RATIO if config.vision_backbone == PACKAGED_VISION else _VISION_RATIO
 
 
-def check_numbers(config: TrainConfig) -> None:
-    """Refuse numbers out of range before anything is read.
-
-    Raises:
-        ConfigError: naming the flag.
-    """
-    check_at_least(
-        [
-            ("--epochs", config.epochs, 1),
-            ("--batch-size", config.batch_size, 2),
-            ("--cache-views", config.cache_views, 1),
-            ("--cache-gb", config.cache_gb, 0),
-            ("--logit-adjustment", config.logit_adjustment, 0),
-            ("--num-workers", config.num_workers, 0),
-            ("--freeze-stages", config.freeze_stages, 0),
-            ("--accumulate-steps", config.accumulate_steps, 1),
-            ("--save-every", config.save_every, 0),
-            ("--save-steps", config.save_steps, 0),
-            ("--keep-last", config.keep_last, 0),
-            ("--max-steps", config.max_steps, 0),
-            ("--ema-decay", config.ema_decay, 0),
-            ("--early-stopping", config.early_stopping, 0),
-            ("--gradient-clip", config.gradient_clip, 0),
-            ("--weight-decay", config.weight_decay, 0),
-            ("--warmup-steps", config.warmup_steps, 0),
-            ("--num-threads", config.num_threads, 1),
-            ("--vision-learning-rate-ratio", config.vision_learning_rate_ratio, 0),
-            ("--num-queries", config.num_queries, 1),
-            ("--caption-weight", config.caption_weight, 0),
-            ("--contrastive-weight", config.contrastive_weight, 0),
-            ("--matching-weight", config.matching_weight, 0),
-            ("--seed", config.seed, 0),
-        ]
-    )
-    if not 0 <= config.label_smoothing < 1:
-        raise ConfigError(
-            tr(f"--label-smoothing is {config.label_smoothing}", f"--label-smoothing vaut {config.label_smoothing}"),
-            tr("give 0 to below 1; usual: 0.1", "donnez de 0 à moins de 1 ; usuel : 0.1"),
-        )
-    if not 0 < config.layer_decay <= 1:
-        raise ConfigError(
-            tr(f"--layer-decay is {config.layer_decay}", f"--layer-decay vaut {config.layer_decay}"),
-            tr("give above 0 to 1; usual: 0.65 to 0.8", "donnez de plus de 0 à 1 ; usuel : 0,65 à 0,8"),
-        )
-    if config.learning_rate <= 0:
-        raise ConfigError(
-            tr(f"--learning-rate is {config.learning_rate}", f"--learning-rate vaut {config.learning_rate}"),
-            tr("give a positive number; usual: 1e-5 to 1e-3", "donnez un nombre positif ; usuel : 1e-5 à 1e-3"),
-        )
-
-
-def check_share(batch_size: int, world_size: int) -> None:
-    """Refuse a batch that the processes cannot share evenly.
-
-    Raises:
-        ConfigError: naming the next sizes.
-    """
-    if batch_size % world_size:
-        near = max(1, batch_size // world_size) * world_size
-        raise ConfigError(
-            tr(
-                f"--batch-size {batch_size} is for all {world_size} processes together, and cannot be shared evenly",
-                f"--batch-size {batch_size} vaut pour les {world_size} processus ensemble, et ne se partage pas"
-                " également",
-            ),
-            tr(f"for example --batch-size {near}", f"par exemple --batch-size {near}"),
-        )
-
-
-def check_classes(asked: int | None, names: Sequence[str], records: Sequence[Record]) -> None:
-    """Refuse a class count that contradicts the data; say which classes of val have no training photo.
-
-    Raises:
-        ConfigError: `asked` is not the number of classes, which are listed.
-        DataError: there is only one class.
-    """
-    check_num_classes(asked, names)
-    if len(names) < 2:
-        raise DataError(
-            tr(f"the manifest has only one class: {names[0]}", f"le manifeste n'a qu'une classe : {names[0]}"),
-            tr("a classifier needs at least two", "un classifieur en demande au moins deux"),
-        )
-    trained = {record.class_id for record in records if record.split == "train"}
-    unseen = sorted({record.class_id for record in records if record.split == "val"} - trained)
-    if unseen:
-        say(
-            tr(
-                f"note: {len(unseen)} classes of val have no training photo: {', '.join(unseen)}",
-                f"note : {len(unseen)} classes de val n'ont aucune photo d'entraînement : {', '.join(unseen)}",
-            )
-        )
-
-
 def build_card(task: Task) -> ModelCard:
     """Return what is stored beside the weights; not calibrated yet."""
     hashes = sorted(f"{r.split}|{r.class_id}|{r.sha256 or r.image_path}" for r in task.data.records)
@@ -306,8 +211,7 @@ def note_encoder(task: Task) -> EncodeNotes:
     model = task.model
     if model.text is None or not model.text.frozen:
         return model.encode_notes
-    examples = task.data.examples(task.data.split("train"), training=True)
-    return NoteStatesCache(model, examples.all_notes)
+    return NoteStatesCache(model, task.data.train_examples.all_notes)
 
 
 def _bank_texts(data: DataModule) -> list[tuple[str, int]]:

@@ -212,3 +212,22 @@ def test_every_name_has_a_slug_that_is_its_own_slug(name: str) -> None:
 
     assert slug
     assert slugify(slug) == slug
+
+
+def test_photos_of_a_class_share_its_texts_in_memory(tmp_path: Path) -> None:
+    other = dataclasses.replace(FULL, image_path="train/b.jpg", source_path="b.jpg")
+    write_manifest(tmp_path / "m.jsonl", [FULL, other], META)
+
+    first, second = read_records(tmp_path / "m.jsonl")
+
+    assert (first, second) == (FULL, other)
+    assert first.texts is second.texts
+    assert first.text is second.text
+    assert first.mask_terms is second.mask_terms
+
+
+def test_values_that_differ_in_type_alone_are_checked_each(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "m.jsonl", {**MINIMAL, "size": [1, 1]}, {**MINIMAL, "size": [True, 1]})
+
+    with pytest.raises(DataError, match="line 2: 'size'"):
+        read_records(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import os
 from pathlib import Path
 
 import numpy as np
@@ -258,3 +259,40 @@ def test_photos_without_a_group_are_each_their_own() -> None:
     lone = [leaf_record(f"{n}.jpg", CLASS_IDS[0], "val") for n in range(8)]
 
     assert [len(half) for half in split_val_in_two(lone, seed=0)] == [4, 4]
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_reading_photos_leaves_the_random_numbers_of_dropout_alone(manifest: Path, num_workers: int) -> None:
+    data_module = _module(manifest, num_workers=num_workers)
+    before = torch.get_rng_state()
+
+    list(data_module.train_dataloader())
+    list(data_module.val_dataloader())
+
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def _held() -> tuple[int, int]:
+    """Return this process's open files and resident bytes, as Linux tells them."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return len(list(Path("/proc/self/fd").iterdir())), pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="asks Linux what the process holds")
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_fifty_epochs_leave_no_file_open_and_no_memory_taken(manifest: Path, num_workers: int) -> None:
+    data_module = _module(manifest, num_workers=num_workers, image_size=96)
+    epochs, val = data_module.train_epochs(), data_module.val_dataloader(keep_workers=True)
+
+    def run(start: int, end: int) -> tuple[int, int]:
+        for epoch in range(start, end):
+            for loader in (epochs.epoch(epoch), val):
+                for _ in loader:
+                    pass
+        return _held()
+
+    files, memory = run(0, 5)
+    files_after, memory_after = run(5, 50)
+
+    assert files_after <= files
+    assert memory_after - memory < 10e6  # the pixels of 45 epochs would be 60 MB

@@ -16,9 +16,10 @@ from plantset.data.dataset import PhotoReader, photo_paths
 from plantset.data.photo_hashes import hash_photos
 from plantset.data.sampler import Key
 from plantset.runtime.local import LocalStrategy
+from plantset.training.checks import check_numbers
 from plantset.training.feeds import PhotoFeeds
 from plantset.training.step import training_terms
-from plantset.training.task import Task, build_objective, check_numbers, note_encoder, prepare_task
+from plantset.training.task import Task, build_objective, note_encoder, prepare_task
 from tests.training.conftest import Configure
 
 

@@ -1,0 +1,123 @@
+"""JSON rows of one file to records of one kind, equal values kept once.
+
+The photos of a class repeat its texts, about 6 kB a row: a million records fit into memory only because those are
+shared.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import marshal
+import sys
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from plantset.core.errors import DataError
+from plantset.core.language import tr
+
+RecordT = TypeVar("RecordT")
+
+
+class FieldMismatchError(Exception):
+    """A value is not what its field wants; `RowReader` says in which file, line and field."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Field:
+    name: str
+    annotation: str
+    empty: Any
+    is_required: bool
+    must_be_named: bool
+
+
+class RowReader(Generic[RecordT]):
+    """Check the rows of one file and make records of them.
+
+    Args:
+        kind: a dataclass.
+        convert: (annotation, JSON value) -> the value in the record's own type; raises `FieldMismatchError`.
+        must_be_named: fields that may be null but not absent.
+        of_one_row: fields whose texts no other row has: looking for an equal one would only cost time.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        kind: Callable[..., RecordT],
+        convert: Callable[[str, Any], Any],
+        *,
+        must_be_named: Collection[str] = (),
+        of_one_row: Collection[str] = (),
+    ) -> None:
+        self._path = path
+        self._kind = kind
+        self._convert = convert
+        self._of_one_row = of_one_row
+        self._fields = [
+            _Field(
+                name=spec.name,
+                annotation=str(spec.type).removesuffix(" | None"),
+                empty=None if spec.default_factory is dataclasses.MISSING else spec.default_factory(),
+                is_required=spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING,
+                must_be_named=spec.name in must_be_named,
+            )
+            for spec in dataclasses.fields(kind)  # type: ignore[arg-type]  # a dataclass is more than its constructor
+        ]
+        self._texts: dict[str, str] = {}
+        self._values: dict[tuple[str, bytes], Any] = {}
+
+    def read(self, number: int, row: Mapping[str, Any]) -> RecordT:
+        """Return the record of one row.
+
+        Raises:
+            DataError: a field is missing or of another type; file, line and field named.
+        """
+        values: dict[str, Any] = {}
+        for field in self._fields:
+            value = row.get(field.name)
+            if value is None:
+                if field.is_required or (field.must_be_named and field.name not in row):
+                    raise self._error(number, field.name, tr("is missing", "est absent"))
+                if field.empty is not None:
+                    values[field.name] = field.empty
+                continue
+            try:
+                values[field.name] = self._shared(field, value)
+            except FieldMismatchError as mismatch:
+                raise self._error(number, field.name, str(mismatch)) from mismatch
+        return self._kind(**values)
+
+    def _shared(self, field: _Field, value: Any) -> Any:
+        """Return the checked value in the record's own type, the same object for an equal value."""
+        if type(value) is str:
+            checked = self._convert(field.annotation, value)
+            return checked if field.name in self._of_one_row else self._texts.setdefault(checked, checked)
+        # version 2 writes no back references, so equal values have equal bytes; the digest keeps the key small
+        key = (field.annotation, hashlib.sha1(marshal.dumps(value, 2), usedforsecurity=False).digest())
+        if key not in self._values:
+            self._values[key] = self._convert(field.annotation, self._with_shared_texts(value))
+        return self._values[key]
+
+    def _with_shared_texts(self, value: Any) -> Any:
+        if type(value) is str:
+            return self._texts.setdefault(value, value)
+        if isinstance(value, list):
+            return [self._with_shared_texts(item) for item in value]
+        if isinstance(value, dict):
+            return {sys.intern(name): self._with_shared_texts(item) for name, item in value.items()}
+        return value
+
+    def _error(self, number: int, field_name: str, why: str) -> DataError:
+        return DataError(
+            tr(
+                f"{self._path} line {number}: '{field_name}' {why}",
+                f"{self._path} ligne {number} : '{field_name}' {why}",
+            ),
+            tr(
+                "mend that line, or make the file anew: plantset clean, then plantset map",
+                "corrigez cette ligne, ou refaites le fichier : plantset clean, puis plantset map",
+            ),
+        )

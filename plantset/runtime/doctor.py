@@ -1,0 +1,266 @@
+"""`plantset doctor`: what this machine has for Plantset, what is missing, and the command that mends it."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from plantset import __version__
+from plantset.core.files import write_json
+from plantset.core.language import tr
+from plantset.runtime.config import DoctorConfig
+
+_EXTRAS = ("heif", "s3", "gs", "daft", "offline")
+_PCI_DEVICES = Path("/sys/bus/pci/devices")
+# Google's PCI vendor, and its chips: torch_xla 2.9 (`_internal/tpu.py`) and JAX (`_src/hardware_utils.py`)
+_GOOGLE = "0x1ae0"
+_TPU_GENERATIONS = {
+    "0x0027": "v2/v3",
+    "0x005e": "v4",
+    "0x0062": "v5p",
+    "0x0063": "v5e",
+    "0x006f": "v6e",
+    "0x0076": "v7",
+}
+_GB = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        about: a stable English word: system, processor, gpu, tpu, disk, packages, extras, device.
+        said: what was found, in the language of messages.
+        fix: the command that mends it; None where nothing is wrong.
+        is_needed: whether nothing works without it.
+    """
+
+    about: str
+    said: str
+    fix: str | None = None
+    is_needed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorReport:
+    """What was found."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Return 2 when something is missing without which nothing works."""
+        return 2 if any(finding.is_needed and finding.fix for finding in self.findings) else 0
+
+    def summary(self) -> str:
+        """Return a line for each finding, and under it what mends it."""
+        lines = []
+        for finding in self.findings:
+            lines.append(f"{_title(finding.about):<12} {finding.said}")
+            if finding.fix:
+                lines.append(f"{'':<12} → {finding.fix}")
+        return "\n".join(lines)
+
+
+def doctor(config: DoctorConfig) -> DoctorReport:
+    """Look at packages, processor, GPU, TPU and disk; nothing is changed."""
+    report = DoctorReport((_system(), *_packages(), *_extras(), *_devices(), _tpu(count_tpu_chips()), _disk()))
+    if config.output is not None:
+        write_json(config.output, [dataclasses.asdict(finding) for finding in report.findings])
+    return report
+
+
+def count_tpu_chips(pci_devices: Path = _PCI_DEVICES) -> dict[str, int]:
+    """Return generation -> chips of this host, from what Linux lists on its PCI bus; no library is needed."""
+    chips: dict[str, int] = {}
+    for vendor in sorted(pci_devices.glob("*/vendor")):
+        device = vendor.with_name("device")
+        if vendor.read_text().strip() == _GOOGLE and device.exists():
+            generation = _TPU_GENERATIONS.get(device.read_text().strip())
+            if generation is not None:
+                chips[generation] = chips.get(generation, 0) + 1
+    return chips
+
+
+def _system() -> Finding:
+    return Finding(
+        "system",
+        f"plantset {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+    )
+
+
+def _packages() -> Iterator[Finding]:
+    """Yield one line for the packages that Plantset needs, and one for each that is missing or too old."""
+    needed = [requirement for requirement in _requirements() if _applies(requirement)]
+    if not needed:
+        yield Finding(
+            "packages",
+            tr("plantset itself is not installed here", "plantset lui-même n'est pas installé ici"),
+            "pip install .",
+            is_needed=True,
+        )
+        return
+    wrong = [requirement for requirement in needed if not _is_met(requirement)]
+    yield Finding(
+        "packages",
+        tr(
+            f"{len(needed) - len(wrong)} of {len(needed)} as needed",
+            f"{len(needed) - len(wrong)} sur {len(needed)} comme il faut",
+        ),
+    )
+    for requirement in wrong:
+        yield Finding("packages", _state_of(requirement), _install_line([requirement]), is_needed=True)
+
+
+def _extras() -> Iterator[Finding]:
+    """Yield one line for the optional parts that are there, and one for each that is not."""
+    there: list[str] = []
+    for extra in _EXTRAS:
+        parts = [
+            requirement for requirement in _requirements() if _applies(requirement, extra) and not _applies(requirement)
+        ]
+        wrong = [requirement for requirement in parts if not _is_met(requirement)]
+        if wrong:
+            states = ", ".join(map(_state_of, wrong))
+            yield Finding("extras", tr(f"{extra}: {states}", f"{extra} : {states}"), _install_line(wrong))
+        elif parts:
+            there.append(extra)
+    if there:
+        names = ", ".join(there)
+        yield Finding("extras", tr(f"there: {names}", f"présents : {names}"))
+
+
+def _devices() -> Iterator[Finding]:
+    """Yield what torch can compute on, and what `--device auto` would take."""
+    try:
+        import torch
+
+        from plantset.runtime.local import device_memory, find_device
+        from plantset.runtime.precision import mixed_precision_for
+    except (ImportError, OSError) as error:  # OSError: a library of its own that the system cannot load
+        yield Finding(
+            "device",
+            tr(f"torch cannot be loaded: {error}", f"torch ne peut être chargé : {error}"),
+            "pip install --force-reinstall torch torchvision",
+            is_needed=True,
+        )
+        return
+    cpu = torch.device("cpu")
+    memory, cores = device_memory(cpu), os.cpu_count()
+    held = "" if memory is None else f", {_size(memory)}"
+    yield Finding(
+        "processor",
+        tr(
+            f"{cores} cores{held}; torch {torch.__version__} uses {torch.get_num_threads()} threads;"
+            f" --mixed-precision gives {mixed_precision_for(cpu)}",
+            f"{cores} cœurs{held} ; torch {torch.__version__} utilise {torch.get_num_threads()} fils ;"
+            f" --mixed-precision donne {mixed_precision_for(cpu)}",
+        ),
+    )
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            found = torch.cuda.get_device_properties(index)
+            yield Finding("gpu", f"{found.name}, {_size(found.total_memory)}")
+    else:
+        built = torch.version.cuda
+        yield Finding(
+            "gpu",
+            tr("none", "aucun")
+            + (
+                tr(
+                    f" (torch is built for CUDA {built}; no driver answers)",
+                    f" (torch est fait pour CUDA {built} ; aucun pilote ne répond)",
+                )
+                if built
+                else tr(" (torch is built without CUDA)", " (torch est fait sans CUDA)")
+            ),
+        )
+    yield Finding(
+        "device",
+        tr(f"--device auto trains on: {find_device('auto')}", f"--device auto entraîne sur : {find_device('auto')}"),
+    )
+
+
+def _tpu(chips: dict[str, int]) -> Finding:
+    runtimes = [f"{name} {version}" for name in ("torch_tpu", "torch_xla") if (version := _version(name)) is not None]
+    with_runtimes = ", ".join(runtimes) or tr("no TPU runtime installed", "aucun environnement TPU installé")
+    found = ", ".join(f"{count} × TPU {generation}" for generation, count in chips.items())
+    if not chips:
+        return Finding("tpu", tr(f"no chip on this machine; {with_runtimes}", f"aucune puce ici ; {with_runtimes}"))
+    return Finding(
+        "tpu",
+        tr(
+            f"{found}; {with_runtimes}. This version does not train on TPU chips yet",
+            f"{found} ; {with_runtimes}. Cette version n'entraîne pas encore sur des puces TPU",
+        ),
+    )
+
+
+def _disk() -> Finding:
+    free = _size(shutil.disk_usage(Path.cwd()).free)
+    return Finding("disk", tr(f"{free} free in this folder", f"{free} libres dans ce dossier"))
+
+
+def _size(num_bytes: int) -> str:
+    return tr(f"{num_bytes / _GB:.0f} GB", f"{num_bytes / _GB:.0f} Go")
+
+
+def _title(about: str) -> str:
+    titles = {
+        "system": tr("system", "système"),
+        "processor": tr("processor", "processeur"),
+        "gpu": "GPU",
+        "tpu": "TPU",
+        "disk": tr("disk", "disque"),
+        "packages": tr("packages", "paquets"),
+        "extras": tr("extras", "options"),
+        "device": tr("device", "appareil"),
+    }
+    return titles[about]
+
+
+def _requirements() -> list[Requirement]:
+    """Return what the installed Plantset says it needs, extras included; empty where it is not installed."""
+    try:
+        return [Requirement(line) for line in importlib.metadata.requires("plantset") or []]
+    except importlib.metadata.PackageNotFoundError:
+        return []
+
+
+def _applies(requirement: Requirement, extra: str = "") -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+
+
+def _is_met(requirement: Requirement) -> bool:
+    version = _version(requirement.name)
+    return version is not None and requirement.specifier.contains(version, prereleases=True)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _state_of(requirement: Requirement) -> str:
+    version = _version(requirement.name)
+    if version is None:
+        return tr(f"{requirement.name} is missing", f"{requirement.name} manque")
+    return tr(
+        f"{requirement.name} {version} does not fit {requirement.specifier}",
+        f"{requirement.name} {version} ne convient pas à {requirement.specifier}",
+    )
+
+
+def _install_line(requirements: list[Requirement]) -> str:
+    return "pip install " + " ".join(f"'{requirement.name}{requirement.specifier}'" for requirement in requirements)

@@ -1,0 +1,166 @@
+"""What can be refused before anything is built: numbers, folders, classes and photos that cannot work."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from plantset.core.bounds import check_at_least, check_num_classes
+from plantset.core.errors import ConfigError, DataError
+from plantset.core.language import tr
+from plantset.core.log import say
+from plantset.core.records import Record
+from plantset.training.config import TrainConfig
+
+
+def check_numbers(config: TrainConfig) -> None:
+    """Refuse numbers out of range before anything is read.
+
+    Raises:
+        ConfigError: naming the flag.
+    """
+    check_at_least(
+        [
+            ("--epochs", config.epochs, 1),
+            ("--batch-size", config.batch_size, 2),
+            ("--cache-views", config.cache_views, 1),
+            ("--cache-gb", config.cache_gb, 0),
+            ("--logit-adjustment", config.logit_adjustment, 0),
+            ("--num-workers", config.num_workers, 0),
+            ("--freeze-stages", config.freeze_stages, 0),
+            ("--accumulate-steps", config.accumulate_steps, 1),
+            ("--save-every", config.save_every, 0),
+            ("--save-steps", config.save_steps, 0),
+            ("--keep-last", config.keep_last, 0),
+            ("--max-steps", config.max_steps, 0),
+            ("--ema-decay", config.ema_decay, 0),
+            ("--early-stopping", config.early_stopping, 0),
+            ("--gradient-clip", config.gradient_clip, 0),
+            ("--weight-decay", config.weight_decay, 0),
+            ("--warmup-steps", config.warmup_steps, 0),
+            ("--num-threads", config.num_threads, 1),
+            ("--vision-learning-rate-ratio", config.vision_learning_rate_ratio, 0),
+            ("--num-queries", config.num_queries, 1),
+            ("--caption-weight", config.caption_weight, 0),
+            ("--contrastive-weight", config.contrastive_weight, 0),
+            ("--matching-weight", config.matching_weight, 0),
+            ("--seed", config.seed, 0),
+        ]
+    )
+    if config.ema_decay >= 1:
+        raise ConfigError(
+            tr(f"--ema-decay is {config.ema_decay}", f"--ema-decay vaut {config.ema_decay}"),
+            tr("give 0 (none) to below 1; usual: 0.999", "donnez de 0 (aucune) à moins de 1 ; usuel : 0,999"),
+        )
+    if not 0 <= config.label_smoothing < 1:
+        raise ConfigError(
+            tr(f"--label-smoothing is {config.label_smoothing}", f"--label-smoothing vaut {config.label_smoothing}"),
+            tr("give 0 to below 1; usual: 0.1", "donnez de 0 à moins de 1 ; usuel : 0.1"),
+        )
+    if not 0 < config.layer_decay <= 1:
+        raise ConfigError(
+            tr(f"--layer-decay is {config.layer_decay}", f"--layer-decay vaut {config.layer_decay}"),
+            tr("give above 0 to 1; usual: 0.65 to 0.8", "donnez de plus de 0 à 1 ; usuel : 0,65 à 0,8"),
+        )
+    if config.learning_rate <= 0:
+        raise ConfigError(
+            tr(f"--learning-rate is {config.learning_rate}", f"--learning-rate vaut {config.learning_rate}"),
+            tr("give a positive number; usual: 1e-5 to 1e-3", "donnez un nombre positif ; usuel : 1e-5 à 1e-3"),
+        )
+
+
+def check_share(batch_size: int, world_size: int) -> None:
+    """Refuse a batch that the processes cannot share evenly.
+
+    Raises:
+        ConfigError: naming the next sizes.
+    """
+    if batch_size % world_size:
+        near = max(1, batch_size // world_size) * world_size
+        raise ConfigError(
+            tr(
+                f"--batch-size {batch_size} is for all {world_size} processes together, and cannot be shared evenly",
+                f"--batch-size {batch_size} vaut pour les {world_size} processus ensemble, et ne se partage pas"
+                " également",
+            ),
+            tr(f"for example --batch-size {near}", f"par exemple --batch-size {near}"),
+        )
+
+
+def check_classes(asked: int | None, names: Sequence[str], records: Sequence[Record]) -> None:
+    """Refuse a class count that contradicts the data; say which classes of val have no training photo.
+
+    Raises:
+        ConfigError: `asked` is not the number of classes, which are listed.
+        DataError: there is only one class.
+    """
+    check_num_classes(asked, names)
+    if len(names) < 2:
+        raise DataError(
+            tr(f"the manifest has only one class: {names[0]}", f"le manifeste n'a qu'une classe : {names[0]}"),
+            tr("a classifier needs at least two", "un classifieur en demande au moins deux"),
+        )
+    trained = {record.class_id for record in records if record.split == "train"}
+    unseen = sorted({record.class_id for record in records if record.split == "val"} - trained)
+    if unseen:
+        say(
+            tr(
+                f"note: {len(unseen)} classes of val have no training photo: {', '.join(unseen)}",
+                f"note : {len(unseen)} classes de val n'ont aucune photo d'entraînement : {', '.join(unseen)}",
+            )
+        )
+
+
+def check_photos(records: Sequence[Record], images_dir: Path) -> None:
+    """Refuse a manifest that lists a photo twice or a photo that is not there: not hours later, in an epoch.
+
+    Raises:
+        DataError: naming the first and counting them.
+    """
+    listed = Counter(record.image_path for record in records)
+    twice = [path for path, count in listed.items() if count > 1]
+    if twice:
+        raise DataError(
+            tr(
+                f"{len(twice)} photos are listed more than once; the first is {twice[0]}",
+                f"{len(twice)} photos figurent plusieurs fois ; la première : {twice[0]}",
+            ),
+            tr(
+                "keep one line of each, or make it anew: plantset clean",
+                "gardez une ligne de chacune, ou refaites-le : plantset clean",
+            ),
+        )
+    missing = [path for path in listed if not (images_dir / path).is_file()]
+    if missing:
+        raise DataError(
+            tr(
+                f"{len(missing)} photos of {len(listed)} are not under {images_dir}; the first is {missing[0]}",
+                f"{len(missing)} photos sur {len(listed)} ne sont pas sous {images_dir} ; la première : {missing[0]}",
+            ),
+            tr(
+                "bring them back, or make the manifest anew: plantset clean, then plantset map",
+                "remettez-les, ou refaites le manifeste : plantset clean, puis plantset map",
+            ),
+        )
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder for checkpoints that cannot be written, before the hours whose result it should hold.
+
+    Raises:
+        ConfigError: naming it, and why.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            tr(
+                f"checkpoints cannot be written to {folder}: {error.strerror}",
+                f"impossible d'écrire les points de contrôle dans {folder} : {error.strerror}",
+            ),
+            tr("give another --checkpoint-dir", "donnez un autre --checkpoint-dir"),
+        ) from error

@@ -1,0 +1,114 @@
+"""What a user can get wrong is said before the first step, with what to mend."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plantset.core.errors import CheckpointError, ConfigError, DataError, PlantsetError
+from plantset.training.config import TrainConfig
+from plantset.training.run import train
+from plantset.training.state import LAST_NAME
+from tests.training.conftest import Configure
+
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture
+def changed(leaves: Path, tmp_path: Path) -> Callable[[Callable[[Rows], Rows]], dict[str, Path]]:
+    """Return the settings of a manifest whose rows were changed; the photos stay where they are."""
+
+    def make(change: Callable[[Rows], Rows]) -> dict[str, Path]:
+        rows = [json.loads(line) for line in leaves.read_text(encoding="utf-8").splitlines()]
+        path = tmp_path / "changed.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in change(rows)), encoding="utf-8")
+        return {"jsonl_file": path, "root_dir": leaves.parent / "images"}
+
+    return make
+
+
+Changed = Callable[[Callable[[Rows], Rows]], dict[str, Path]]
+
+
+def _refused(config: TrainConfig, kind: type[PlantsetError]) -> str:
+    """Return what is said; nothing may have been trained."""
+    with pytest.raises(kind) as refused:
+        train(config)
+    assert not (config.checkpoint_dir / LAST_NAME).exists()
+    assert refused.value.fix
+    return str(refused.value)
+
+
+def test_photos_that_are_missing_are_counted_and_named(configure: Configure, changed: Changed) -> None:
+    def lose_two(rows: Rows) -> Rows:
+        lost = [row for row in rows if row["split"] == "train"][-2:]
+        return [{**row, "image_path": f"gone/{row['image_path']}"} if row in lost else row for row in rows]
+
+    said = _refused(configure(**changed(lose_two)), DataError)
+
+    assert "2 photos" in said
+    assert "gone/" in said
+
+
+def test_a_photo_that_is_listed_twice_is_named(configure: Configure, changed: Changed, leaves: Path) -> None:
+    first = json.loads(leaves.read_text(encoding="utf-8").splitlines()[0])
+
+    said = _refused(configure(**changed(lambda rows: [*rows, rows[0]])), DataError)
+
+    assert first["image_path"] in said
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_split_without_photos_is_named(configure: Configure, changed: Changed, split: str) -> None:
+    said = _refused(configure(**changed(lambda rows: [row for row in rows if row["split"] != split])), DataError)
+
+    assert f"no {split} photo" in said
+
+
+def test_a_checkpoint_folder_that_is_a_file_is_named(configure: Configure, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+
+    said = _refused(configure(checkpoint_dir=tmp_path / "taken" / "run"), ConfigError)
+
+    assert str(tmp_path / "taken") in said
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_checkpoint_folder_that_may_not_be_written_is_named(configure: Configure, tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o500)
+
+    said = _refused(configure(checkpoint_dir=tmp_path / "closed" / "run"), ConfigError)
+
+    assert str(tmp_path / "closed") in said
+
+
+@pytest.mark.parametrize(
+    "change", [{"fusion_dim": 16}, {"vision_backbone": "test_vit"}, {"text_length": 12}], ids=["width", "tower", "text"]
+)
+def test_a_run_does_not_go_on_with_another_model(configure: Configure, change: dict[str, Any]) -> None:
+    config = configure(epochs=1)
+    train(config)
+    before = (config.checkpoint_dir / LAST_NAME).read_bytes()
+
+    with pytest.raises(CheckpointError, match=next(iter(change)).replace("_", "[_-]")):
+        train(dataclasses.replace(config, epochs=2, resume="auto", **change))
+
+    assert (config.checkpoint_dir / LAST_NAME).read_bytes() == before
+
+
+def test_a_run_does_not_go_on_with_other_photos(configure: Configure, changed: Changed) -> None:
+    config = configure(epochs=1)
+    train(config)
+
+    with pytest.raises(CheckpointError, match="photos"):
+        train(dataclasses.replace(config, epochs=2, resume="auto", **changed(lambda rows: rows[1:])))
+
+
+def test_an_average_that_would_never_change_is_refused(configure: Configure) -> None:
+    assert "--ema-decay" in _refused(configure(ema_decay=1.0), ConfigError)
