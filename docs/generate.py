@@ -1,15 +1,20 @@
-"""Writes docs/commands.en.md and docs/commands.fr.md from the flags themselves; `--check` only compares."""
+"""Writes docs/commands.*.md from the flags and docs/metrics.md from the results' own types; `--check` only compares."""
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+import re
 import sys
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 from plantset.cli import VERBS, WANTS, load_object
 from plantset.core.files import write_text
 from plantset.core.flags import Flag, read_flags
 from plantset.core.language import LANGUAGES, Language, set_message_language, tr
 from plantset.core.usage import default_text, flag_spelling
+from plantset.evaluation.results import METRICS_SCHEMA_VERSION, EvaluationResults
 
 FOLDER = Path(__file__).resolve().parent
 SCRIPTS = {
@@ -23,17 +28,19 @@ SCRIPTS = {
 
 
 def main(words: list[str]) -> int:
-    """Write both pages, or with `--check` say which one is not what the flags say now."""
+    """Write the pages, or with `--check` say which one is not what the code says now."""
+    pages = {f"commands.{language}.md": command_page(language) for language in LANGUAGES}
+    pages["metrics.md"] = metrics_page()
     stale = []
-    for language in LANGUAGES:
-        path, page = FOLDER / f"commands.{language}.md", command_page(language)
+    for name, page in pages.items():
+        path = FOLDER / name
         if words == ["--check"]:
             if not path.exists() or path.read_text(encoding="utf-8") != page:
                 stale.append(path.name)
         else:
             write_text(path, page)
     if stale:
-        print(f"error: docs/{', docs/'.join(stale)}: not what --help says\nfix:   make docs", file=sys.stderr)
+        print(f"error: docs/{', docs/'.join(stale)}: not what the code says\nfix:   make docs", file=sys.stderr)
     return 2 if stale else 0
 
 
@@ -67,6 +74,54 @@ def command_page(language: Language) -> str:
             lines += ["", *_verb_lines(name)]
     set_message_language(None)
     return "\n".join(lines) + "\n"
+
+
+def metrics_page() -> str:
+    """Return what each key of metrics.json means: the types of the results, with their docstrings."""
+    lines = [
+        "# metrics.json",
+        "",
+        "What `plantset evaluate` writes, key by key; this page is written from the code (`make docs`).",
+        f"`schema_version` is {METRICS_SCHEMA_VERSION}: it rises when a key goes or changes its meaning.",
+        "An `Estimate` is a value with its 95 % interval; `null` means that there was nothing to measure.",
+    ]
+    for kind in _result_types(EvaluationResults, []):
+        hints = get_type_hints(kind)
+        lines += [
+            "",
+            f"## {kind.__name__}",
+            "",
+            "```",
+            inspect.getdoc(kind) or "",
+            "```",
+            "",
+            "| key | type |",
+            "|---|---|",
+        ]
+        lines += [f"| `{spec.name}` | `{_type_text(hints[spec.name])}` |" for spec in dataclasses.fields(kind)]
+    return "\n".join(lines) + "\n"
+
+
+def _result_types(kind: Any, seen: list[type]) -> list[type]:
+    """Return a dataclass and every one that its fields can hold, outermost first."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        if kind not in seen:
+            seen.append(kind)
+            for hint in get_type_hints(kind).values():
+                _result_types(hint, seen)
+        return seen
+    for inner in get_args(kind):
+        _result_types(inner, seen)
+    return seen
+
+
+def _type_text(hint: Any) -> str:
+    return (hint.__name__ if isinstance(hint, type) and not get_args(hint) else _bare(str(hint))).replace("|", "\\|")
+
+
+def _bare(text: str) -> str:
+    """Drop module names: `plantset.evaluation.intervals.Estimate | None` is `Estimate | None`."""
+    return re.sub(r"\b[\w.]+\.(?=\w)", "", text).replace("NoneType", "None")
 
 
 def _verb_lines(name: str) -> list[str]:
