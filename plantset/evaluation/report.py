@@ -8,7 +8,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from plantset.core.language import tr
+from plantset.core.language import message_language, tr
 from plantset.core.page import data_address, number, render_page
 from plantset.evaluation.confusion_photos import ConfusionPhotos
 from plantset.evaluation.intervals import Estimate
@@ -16,6 +16,7 @@ from plantset.evaluation.modality import Condition
 from plantset.evaluation.results import EvaluationResults, split_title
 from plantset.evaluation.robustness import RobustnessScore
 from plantset.evaluation.verdict import percent_with_interval, write_verdict
+from plantset.knowledge.class_titles import crop_name
 
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
 
@@ -48,6 +49,8 @@ def render_report(
         "pictures": {name: data_address(getattr(plots, name), "png") for name in Plots.__slots__},
         "caption_rows": _caption_rows(results),
         "estimate": percent_with_interval,
+        "as_it_is": str,
+        "crop_title": lambda crop: crop_name(crop, message_language()),
         "class_title": lambda class_id: _class_title(class_id, titles),
         "photos_of": {(pair.true, pair.predicted): _photo_addresses(pair) for pair in confusion_photos},
         "unknown_title": unknown_title,

@@ -190,3 +190,11 @@ def test_differences_are_signed_points() -> None:
     set_message_language("en")
 
     assert points(Estimate(-0.051, -0.1, 0.002)) == "−5.1 (−10.0 to +0.2)"
+
+
+def test_the_scores_by_crop_call_each_crop_as_the_reader_does(colour_config: EvaluateConfig) -> None:
+    page = render(colour_config, "fr")
+
+    by_crop = page.split("Par culture")[1].split("</table>")[0]
+    assert "<th>tomate</th>" in by_crop
+    assert "<th>tomato</th>" not in by_crop
