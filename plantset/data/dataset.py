@@ -17,6 +17,7 @@ from plantset.core.photo import PhotoError, decode_photo
 from plantset.core.preprocess import PreprocessConfig
 from plantset.core.records import Record
 from plantset.data.batch import Batch
+from plantset.data.choices import AugmentPolicy
 from plantset.data.examples import Examples
 from plantset.data.geometry import Pixels, augment_photo, fit_photo
 from plantset.data.sampler import Key
@@ -28,7 +29,7 @@ class PhotoReader:
     """Read one photo as a model input; picklable, so that worker processes can have it.
 
     Args:
-        augment: a random view seeded by (seed, epoch, index), instead of the one fixed view.
+        augment: random views seeded by (seed, epoch, index); None is the one fixed view.
         photo_seeds: numbers that seed each photo's views in place of its index, which others joining it would change.
     """
 
@@ -37,7 +38,7 @@ class PhotoReader:
         paths: Sequence[Path],
         preprocess: PreprocessConfig,
         *,
-        augment: bool = False,
+        augment: AugmentPolicy | None = None,
         seed: int = 0,
         photo_seeds: Sequence[int] | None = None,
     ) -> None:
@@ -54,12 +55,12 @@ class PhotoReader:
             PhotoError: the file is missing, broken or no photo; nothing stands in for it.
         """
         pixels = decode_photo(self._paths[key.index]).pixels
-        if not self._augment:
+        if self._augment is None:
             return fit_photo(pixels, self._preprocess)
         photo = key.index if self._photo_seeds is None else self._photo_seeds[key.index]
         words = [self._seed, _VIEW_STREAM, key.epoch, photo]
         rng = np.random.default_rng([*words, key.repeat] if key.repeat else words)
-        return augment_photo(pixels, self._preprocess, rng)
+        return augment_photo(pixels, self._preprocess, rng, self._augment)
 
 
 class PhotoDataset(Dataset[tuple[Key, Pixels | PhotoError]]):

@@ -1,6 +1,7 @@
 """Photo -> square uint8 input: one geometry for evaluation and inference, one random for training.
 
-Colour is kept as it is: disease is colour. Only light changes a little (gain and contrast of the whole photo).
+Colour is kept as it is: disease is colour. Only light changes a little (gain and contrast of the whole photo); what
+cameras and messengers spoil stands in `data.corruptions`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plantset.core.preprocess import PreprocessConfig
+from plantset.data.choices import AugmentPolicy
+from plantset.data.corruptions import corrupt_view
 
 Pixels = NDArray[np.uint8]
 
@@ -34,8 +37,15 @@ def fit_photo(pixels_HWC: Pixels, preprocess: PreprocessConfig) -> Pixels:
     return np.ascontiguousarray(_resize(pixels_HWC, side, side, preprocess.interpolation))
 
 
-def augment_photo(pixels_HWC: Pixels, preprocess: PreprocessConfig, rng: np.random.Generator) -> Pixels:
-    """Return a random (S, S, 3) view: crop of 35 to 100 % of the area, one of the 8 orientations, light ± 20 %."""
+def augment_photo(
+    pixels_HWC: Pixels, preprocess: PreprocessConfig, rng: np.random.Generator, policy: AugmentPolicy
+) -> Pixels:
+    """Return a random (S, S, 3) view: crop of 35 to 100 % of the area, one of the 8 orientations, light ± 20 %.
+
+    A strong policy spoils it besides; none is `fit_photo`.
+    """
+    if policy.kind == "none":
+        return fit_photo(pixels_HWC, preprocess)
     side = preprocess.image_size_px
     top, left, height, width = _random_window(pixels_HWC.shape[0], pixels_HWC.shape[1], rng)
     view = _resize(pixels_HWC[top : top + height, left : left + width], side, side, preprocess.interpolation)
@@ -43,7 +53,8 @@ def augment_photo(pixels_HWC: Pixels, preprocess: PreprocessConfig, rng: np.rand
     view = view[:, ::-1] if flip_x else view
     view = view[::-1] if flip_y else view
     view = view.transpose(1, 0, 2) if transpose else view
-    return _change_light(np.ascontiguousarray(view), rng)
+    view = _change_light(np.ascontiguousarray(view), rng)
+    return corrupt_view(view, policy, rng) if policy.kind == "strong" else view
 
 
 def _random_window(height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:

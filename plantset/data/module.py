@@ -23,7 +23,7 @@ from plantset.core.photo import PhotoError
 from plantset.core.preprocess import PreprocessConfig
 from plantset.core.records import Record, Split, class_names, find_images_dir, read_meta, read_records
 from plantset.core.vocabulary import Vocabulary
-from plantset.data.choices import Sampling
+from plantset.data.choices import AugmentPolicy, Sampling
 from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader, photo_paths, start_worker
 from plantset.data.examples import Examples, NotePolicy, caption_targets, task_texts
 from plantset.data.geometry import Pixels
@@ -64,7 +64,7 @@ class DataModule:
         class_names: class ids in index order, over all splits.
         vocabulary: of the caption targets; None when no record has a text.
         text_length: tokens of a caption row.
-        augment: random views in training.
+        augment: random views in training; None shows each photo as evaluation does.
         sampling: how often classes are drawn in training.
     """
 
@@ -74,7 +74,7 @@ class DataModule:
     preprocess: PreprocessConfig
     vocabulary: Vocabulary | None
     text_length: int
-    augment: bool
+    augment: AugmentPolicy | None
     notes: NotePolicy | None
     loader: LoaderSettings
     seed: int
@@ -129,7 +129,7 @@ class DataModule:
             seed=self.seed,
         )
 
-    def reader(self, records: Sequence[Record], *, augment: bool) -> PhotoReader:
+    def reader(self, records: Sequence[Record], *, augment: AugmentPolicy | None = None) -> PhotoReader:
         """Return what reads these records' photos."""
         return PhotoReader(photo_paths(records, self.images_dir), self.preprocess, augment=augment, seed=self.seed)
 
@@ -162,7 +162,7 @@ class DataModule:
     def _ordered(self, split: Split, *, keep_workers: bool = False) -> PhotoLoader:
         records = self.split(split)
         maker = BatchMaker(self.examples(records, training=False))
-        reader = self.reader(records, augment=False)
+        reader = self.reader(records)
         return make_loader(reader, self.sampler(len(records)), maker, self.loader, keep_workers=keep_workers)
 
     def sampler(self, num_photos: int) -> EpochSampler:
@@ -285,7 +285,7 @@ def create_data_module(
         preprocess=preprocess,
         vocabulary=train_vocabulary(records),
         text_length=text_length,
-        augment=augment,
+        augment=AugmentPolicy() if augment else None,
         notes=NotePolicy() if notes else None,
         loader=LoaderSettings(batch_size, num_workers, pin_memory),
         seed=seed,

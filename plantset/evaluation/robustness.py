@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from plantset.data import corruptions
 from plantset.evaluation.intervals import Estimate, mean_estimate
 
 Pixels = NDArray[np.uint8]
@@ -33,27 +33,22 @@ class RobustnessScore:
 
 def blur(view_HWC: Pixels, severity: int) -> Pixels:
     """Blur by a Gaussian of 0.6, 1.2 or 2.4 % of the side: a shaking hand, a wrong focus."""
-    sigma = view_HWC.shape[0] * (0.006, 0.012, 0.024)[severity - 1]
-    return _as_pixels(cv2.GaussianBlur(view_HWC, (0, 0), sigma))
+    return corruptions.blur(view_HWC, (0.006, 0.012, 0.024)[severity - 1])
 
 
 def jpeg(view_HWC: Pixels, severity: int) -> Pixels:
     """Encode as JPEG of quality 40, 20 or 8: a photo sent through a messenger."""
-    quality = (40, 20, 8)[severity - 1]
-    coded = cv2.imencode(".jpg", view_HWC[:, :, ::-1], (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
-    decoded = cv2.imdecode(coded, cv2.IMREAD_COLOR)
-    assert decoded is not None
-    return _as_pixels(decoded[:, :, ::-1])
+    return corruptions.compress(view_HWC, (40, 20, 8)[severity - 1])
 
 
 def dark(view_HWC: Pixels, severity: int) -> Pixels:
     """Divide the light by 1.5, 2.5 or 4."""
-    return _as_pixels(view_HWC / (1.5, 2.5, 4.0)[severity - 1])
+    return corruptions.expose(view_HWC, 1 / (1.5, 2.5, 4.0)[severity - 1])
 
 
 def bright(view_HWC: Pixels, severity: int) -> Pixels:
     """Multiply the light by 1.3, 1.7 or 2.4: what is white stays white."""
-    return _as_pixels(view_HWC * (1.3, 1.7, 2.4)[severity - 1])
+    return corruptions.expose(view_HWC, (1.3, 1.7, 2.4)[severity - 1])
 
 
 def crop(view_HWC: Pixels, severity: int) -> Pixels:
@@ -61,21 +56,17 @@ def crop(view_HWC: Pixels, severity: int) -> Pixels:
     side = view_HWC.shape[0]
     kept = max(1, round(side * (0.8, 0.6, 0.4)[severity - 1]))
     start = (side - kept) // 2
-    return _resize(view_HWC[start : start + kept, start : start + kept], side)
+    return corruptions.resize(view_HWC[start : start + kept, start : start + kept], side)
 
 
 def small(view_HWC: Pixels, severity: int) -> Pixels:
     """Keep a half, a quarter or an eighth of the pixels of a side: a thumbnail."""
-    side = view_HWC.shape[0]
-    return _resize(_resize(view_HWC, max(1, side // (2, 4, 8)[severity - 1])), side)
+    return corruptions.shrink(view_HWC, (2, 4, 8)[severity - 1])
 
 
 def rotate(view_HWC: Pixels, severity: int) -> Pixels:
     """Turn by 15, 30 or 45 degrees, the corners filled by mirroring."""
-    side = view_HWC.shape[0]
-    centre = ((side - 1) / 2, (side - 1) / 2)
-    turn = cv2.getRotationMatrix2D(centre, (15, 30, 45)[severity - 1], 1.0)
-    return _as_pixels(cv2.warpAffine(view_HWC, turn, (side, side), borderMode=cv2.BORDER_REFLECT_101))
+    return corruptions.rotate(view_HWC, (15, 30, 45)[severity - 1])
 
 
 SPOILERS: Mapping[str, Callable[[Pixels, int], Pixels]] = {
@@ -114,12 +105,3 @@ def score_robustness(
             loss = mean_estimate(right - right_clean, group_index_N, bootstrap_count, rng)
             scores.append(RobustnessScore(kind, severity, len(labels_N), accuracy, loss))
     return tuple(scores)
-
-
-def _resize(view: Pixels, side: int) -> Pixels:
-    method = cv2.INTER_AREA if side < view.shape[0] else cv2.INTER_LINEAR
-    return _as_pixels(cv2.resize(view, (side, side), interpolation=method))
-
-
-def _as_pixels(values: NDArray[np.generic] | cv2.typing.MatLike) -> Pixels:
-    return np.ascontiguousarray(np.clip(np.round(np.asarray(values, dtype=np.float32)), 0, 255).astype(np.uint8))

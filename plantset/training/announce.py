@@ -72,7 +72,7 @@ def announce(task: Task, strategy: Strategy, data: Mapping[str, Any]) -> None:
 def draw_first_batch(task: Task) -> None:
     """Draw the photos that the first steps of the first epoch see, in their order and as augmented there."""
     records = task.data.split("train")
-    reader = task.data.reader(records, augment=True)
+    reader = task.data.reader(records, augment=task.data.augment)
     sampler = EpochSampler(len(records), min(MAX_TILES, len(records)), seed=task.config.seed)
     keys = next(iter(sampler))
     views = [reader.read(key) for key in keys]

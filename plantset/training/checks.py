@@ -46,9 +46,15 @@ def check_numbers(config: TrainConfig) -> None:
             ("--caption-weight", config.caption_weight, 0),
             ("--contrastive-weight", config.contrastive_weight, 0),
             ("--matching-weight", config.matching_weight, 0),
+            ("--augment-strength", config.augment_strength, 0),
             ("--seed", config.seed, 0),
         ]
     )
+    if not 0 <= config.augment_prob <= 1:
+        raise ConfigError(
+            tr(f"--augment-prob is {config.augment_prob}", f"--augment-prob vaut {config.augment_prob}"),
+            tr("give 0 to 1; usual: 0.25", "donnez de 0 à 1 ; usuel : 0,25"),
+        )
     if config.ema_decay >= 1:
         raise ConfigError(
             tr(f"--ema-decay is {config.ema_decay}", f"--ema-decay vaut {config.ema_decay}"),

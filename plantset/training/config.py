@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from plantset.core.options import option
-from plantset.data.choices import CacheDtype, Sampling
+from plantset.data.choices import Augment, CacheDtype, Sampling
 from plantset.models.config import (
     PACKAGED_TEXT,
     PACKAGED_VISION,
@@ -180,6 +180,26 @@ class TrainConfig:
         "natural",
         en="how often classes are drawn: as they are, by the square root of their size, or all alike",
         fr="fréquence de tirage des classes : telles quelles, selon la racine carrée de leur taille, ou à égalité",
+    )
+    augment: Augment = option(
+        "light",
+        en="what differs in the views that training sees: none, light (crop, orientation, a little light), or strong"
+        " (also blur, fewer pixels, grain, JPEG, small rotations, exposure); never the hue: disease is colour",
+        fr="ce qui varie dans les vues que voit l'entraînement : none (rien), light (cadrage, orientation, un peu de"
+        " lumière), ou strong (en plus flou, moins de pixels, grain, JPEG, petites rotations, exposition) ; jamais la"
+        " teinte : la maladie est couleur",
+    )
+    augment_prob: float = option(
+        0.25,
+        en="with --augment strong, how often each of these spoils a view",
+        fr="avec --augment strong, à quelle fréquence chacun de ces défauts touche une vue",
+    )
+    augment_strength: float = option(
+        1.0,
+        en="with --augment strong, how far they go at most (1: blur of 1.6 % of the side, a fifth of the pixels of a"
+        " side, JPEG quality 15)",
+        fr="avec --augment strong, jusqu'où ils vont au plus (1 : flou de 1,6 % du côté, un cinquième des pixels d'un"
+        " côté, qualité JPEG 15)",
     )
     gradient_clip: float = option(
         1.0, en="largest global gradient norm (0: no clipping)", fr="plus grande norme du gradient (0 : sans limite)"

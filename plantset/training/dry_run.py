@@ -14,6 +14,7 @@ import torch
 from plantset.core.language import tr
 from plantset.data.batch import Batch
 from plantset.runtime.strategy import Strategy
+from plantset.training.feeds import cached_views
 from plantset.training.loop import Hooks, Plan, Progress, Trainer
 from plantset.training.stopping import Clock, StopRequest
 from plantset.training.task import Task
@@ -117,7 +118,7 @@ def _report(task: Task, plan: Plan, strategy: Strategy, measured: tuple[float, f
     judged_s = _JUDGED_RATIO * val_batches * step_s / plan.accumulate_steps
     steps_s = plan.total_steps * step_s + plan.epochs * judged_s
     is_cached = task.model.cut.is_cacheable
-    times_read = task.config.cache_views if is_cached else plan.epochs
+    times_read = cached_views(task.config) if is_cached else plan.epochs
     times_judged = 1 if is_cached else plan.epochs
     return DryRunReport(
         photos_per_step=batch_size * plan.accumulate_steps,

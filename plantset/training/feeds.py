@@ -17,9 +17,11 @@ from plantset.data.photo_hashes import hash_photos
 from plantset.models.multimodal import MultimodalModel
 from plantset.runtime.checkpoint import sha256_tensor
 from plantset.runtime.strategy import Strategy
+from plantset.training.config import TrainConfig
 from plantset.training.task import Task, frozen_stages
 
-_GEOMETRY_VERSION = 2  # raise when `data.geometry` changes what it makes: cached features of the old are then not read
+# Raise when `data.geometry` or `data.corruptions` changes what it makes: cached features of the old are then not read.
+_GEOMETRY_VERSION = 3
 
 
 class _Caches(NamedTuple):
@@ -75,6 +77,11 @@ class PhotoFeeds:
         return CachedLoader(self._caches.val, sampler, self._val_maker)
 
 
+def cached_views(config: TrainConfig) -> int:
+    """Return how many views of each training photo the cache holds: one, where all are alike."""
+    return 1 if config.augment == "none" else config.cache_views
+
+
 def _open(store: FeatureStore, task: Task, strategy: Strategy, *, is_training: bool) -> FeatureCache:
     """Return the features of a split; a photo's views are seeded by its content, so that they outlive its position."""
     data = task.data
@@ -83,7 +90,7 @@ def _open(store: FeatureStore, task: Task, strategy: Strategy, *, is_training: b
     reader = PhotoReader(
         paths,
         data.preprocess,
-        augment=is_training,
+        augment=data.augment if is_training else None,
         seed=data.seed,
         photo_seeds=[int(digest[:16], 16) for digest in hashes],
     )
@@ -93,7 +100,7 @@ def _open(store: FeatureStore, task: Task, strategy: Strategy, *, is_training: b
         task.model.eval()
         return task.model.vision_features(pixels_BHWC.to(strategy.device))
 
-    num_views = task.config.cache_views if is_training else 1
+    num_views = cached_views(task.config) if is_training else 1
     spec = CacheSpec(_fingerprint(task, is_training), hashes, num_views, task.config.cache_dtype)
     return store.open(spec, reader, encode, data.loader)
 
@@ -102,10 +109,16 @@ def _fingerprint(task: Task, is_training: bool) -> str:
     """Hash what the frozen part's output depends on beside the photos."""
     model = task.model
     frozen = model.vision.state_dict() if model.vision.frozen else _frozen_state(model)
-    weights = {name: sha256_tensor(tensor) for name, tensor in frozen.items()}
-    seed = task.config.seed if is_training else 0
-    preprocess = dataclasses.asdict(model.vision.preprocess)
-    return sha256_json([weights, preprocess, frozen_stages(task.config), is_training, seed, _GEOMETRY_VERSION])
+    augment = task.data.augment if is_training else None
+    depends_on = {
+        "weights": {name: sha256_tensor(tensor) for name, tensor in frozen.items()},
+        "preprocess": dataclasses.asdict(model.vision.preprocess),
+        "frozen_stages": frozen_stages(task.config),
+        "augment": dataclasses.asdict(augment) if augment is not None else None,
+        "seed": task.config.seed if is_training else 0,
+        "geometry": _GEOMETRY_VERSION,
+    }
+    return sha256_json(depends_on)
 
 
 def _frozen_state(model: MultimodalModel) -> dict[str, Tensor]:

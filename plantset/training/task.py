@@ -15,6 +15,7 @@ from plantset.core.classes import class_infos
 from plantset.core.files import sha256_json
 from plantset.core.options import to_json_values
 from plantset.core.records import Record, class_names, find_images_dir, read_records
+from plantset.data.choices import AugmentPolicy
 from plantset.data.examples import NotePolicy, caption_targets, task_texts
 from plantset.data.module import DataModule, LoaderSettings, needed_text_length, split_val_in_two, train_vocabulary
 from plantset.data.sampling import sampled_counts
@@ -117,7 +118,7 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
         preprocess=model.vision.preprocess,
         vocabulary=vocabulary,
         text_length=text_length,
-        augment=True,
+        augment=AugmentPolicy(config.augment, config.augment_prob, config.augment_strength),
         notes=NotePolicy() if model.note_connector is not None else None,
         loader=LoaderSettings(config.batch_size, config.num_workers, pin_memory, rank=rank, world_size=world_size),
         seed=config.seed,

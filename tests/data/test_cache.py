@@ -15,6 +15,7 @@ import torch
 from plantset.core.errors import ConfigError, DataError
 from plantset.data import cache as cache_module
 from plantset.data.cache import CachedLoader, CacheSpec, FeatureCache, FeatureStore
+from plantset.data.choices import AugmentPolicy
 from plantset.data.dataset import BatchMaker, PhotoReader, photo_paths
 from plantset.data.feature_files import FeatureFile, find_files, scale_rows
 from plantset.data.module import DataModule, LoaderSettings, create_data_module
@@ -55,7 +56,9 @@ def module(manifest: Path) -> DataModule:
 def _reader(module: DataModule) -> PhotoReader:
     """The views of the 32 training photos, seeded by their hashes."""
     paths = photo_paths(module.split("train"), module.images_dir)
-    return PhotoReader(paths, module.preprocess, augment=True, photo_seeds=[int(name, 16) for name in HASHES])
+    return PhotoReader(
+        paths, module.preprocess, augment=AugmentPolicy(), photo_seeds=[int(name, 16) for name in HASHES]
+    )
 
 
 def _open(
