@@ -28,6 +28,8 @@ class Batch:
         caption_ids_BT: int64, prompt + text + end, padded with 0; all padding where a class has no text.
         weights_B: float32, 1 for a photo, 0 for the padding that keeps the last batch's shape.
         epoch: which pass over the photos it is of.
+        other_labels_B: int64, the class that a photo is mixed with; None where no batch is mixed (`data.mixing`).
+        other_shares_B: float32, that class's share of the target, at most a half; 0 for a photo that is whole.
     """
 
     indices_B: Tensor
@@ -39,6 +41,8 @@ class Batch:
     caption_ids_BT: Tensor
     weights_B: Tensor
     epoch: int = 0
+    other_labels_B: Tensor | None = None
+    other_shares_B: Tensor | None = None
 
     def __len__(self) -> int:
         return self.labels_B.shape[0]
@@ -47,6 +51,11 @@ class Batch:
     def has_note(self) -> Tensor:
         """Return (B,) 1 for each photo with a note, 0 for the others and for padding."""
         return self.weights_B * (self.note_labels_B >= 0)
+
+    @property
+    def is_whole(self) -> Tensor:
+        """Return (B,) 1 for each photo that a text can be about, 0 for mixtures and for padding."""
+        return self.weights_B if self.other_shares_B is None else self.weights_B * (self.other_shares_B == 0)
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch with its tensors on `device`; the positions stay, they are for the host."""

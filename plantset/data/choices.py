@@ -24,3 +24,23 @@ class AugmentPolicy:
     kind: Augment = "light"
     prob: float = 0.25
     strength: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class MixPolicy:
+    """How often two photos of a batch become two mixtures, and of what kind.
+
+    Attributes:
+        mixup: alpha of the Beta distribution that shares of MixUp are drawn from; 0 for none.
+        cutmix: the same for CutMix; where both are asked for, each pair draws one of them.
+        prob: of a pair to be mixed at all.
+    """
+
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    prob: float = 0.5
+
+    @property
+    def mixes(self) -> bool:
+        """Return whether any pair is ever mixed."""
+        return self.prob > 0 and (self.mixup > 0 or self.cutmix > 0)

@@ -16,13 +16,16 @@ from torch.utils.data import DataLoader, Dataset
 from plantset.core.photo import PhotoError, decode_photo
 from plantset.core.preprocess import PreprocessConfig
 from plantset.core.records import Record
+from plantset.core.vocabulary import PAD_ID
 from plantset.data.batch import Batch
 from plantset.data.choices import AugmentPolicy
 from plantset.data.examples import Examples
 from plantset.data.geometry import Pixels, augment_photo, fit_photo
+from plantset.data.mixing import Mixer, neighbours
 from plantset.data.sampler import Key
 
 _VIEW_STREAM = 0
+_NO_NOTE: tuple[None, int] = (None, -1)
 
 
 class PhotoReader:
@@ -102,10 +105,15 @@ def start_worker(_: int) -> None:
 
 
 class BatchMaker:
-    """Collate (key, view) pairs with what `Examples` has for them."""
+    """Collate (key, view) pairs with what `Examples` has for them.
 
-    def __init__(self, examples: Examples) -> None:
+    Args:
+        mixer: mixes neighbours of a batch; None leaves every photo whole.
+    """
+
+    def __init__(self, examples: Examples, mixer: Mixer | None = None) -> None:
         self._examples = examples
+        self._mixer = mixer
 
     def __call__(self, items: Sequence[tuple[Key, Pixels | PhotoError]]) -> Batch | PhotoError:
         """Collate what DataLoader's workers read; the first broken photo stands for its whole batch."""
@@ -121,21 +129,33 @@ class BatchMaker:
     ) -> Batch:
         """Return the batch of these keys around pixels or cached features."""
         indices = np.array([key.index for key in keys], dtype=np.int64)
-        notes = [self._examples.note(key) for key in keys]
+        labels_B = torch.from_numpy(self._examples.labels_N[indices])
+        shares_B = None if self._mixer is None else self._mixer.mix(keys, _given(pixels_BHWC, features_B))
+        is_whole = [True] * len(keys) if shares_B is None else (shares_B == 0).tolist()
+        notes = [self._examples.note(key) if whole else _NO_NOTE for key, whole in zip(keys, is_whole, strict=True)]
         captions: NDArray[np.int64] = np.stack([self._examples.caption(key) for key in keys])
+        captions[np.logical_not(is_whole)] = PAD_ID
         return Batch(
             indices_B=torch.from_numpy(indices),
             pixels_BHWC=pixels_BHWC,
             features_B=features_B,
-            labels_B=torch.from_numpy(self._examples.labels_N[indices]),
+            labels_B=labels_B,
             notes=tuple(note for note, _ in notes),
             note_labels_B=torch.tensor([label for _, label in notes]),
             caption_ids_BT=torch.from_numpy(captions),
             weights_B=torch.tensor([0.0 if key.is_padding else 1.0 for key in keys]),
             epoch=keys[0].epoch,
+            other_labels_B=None if shares_B is None else neighbours(labels_B),
+            other_shares_B=shares_B,
         )
 
 
 def photo_paths(records: Sequence[Record], images_dir: Path) -> list[Path]:
     """Return where each record's photo lies."""
     return [images_dir / record.image_path for record in records]
+
+
+def _given(pixels_BHWC: Tensor | None, features_B: Tensor | None) -> Tensor:
+    given = features_B if pixels_BHWC is None else pixels_BHWC
+    assert given is not None, "a batch is of photos or of their features"
+    return given

@@ -23,10 +23,11 @@ from plantset.core.photo import PhotoError
 from plantset.core.preprocess import PreprocessConfig
 from plantset.core.records import Record, Split, class_names, find_images_dir, read_meta, read_records
 from plantset.core.vocabulary import Vocabulary
-from plantset.data.choices import AugmentPolicy, Sampling
+from plantset.data.choices import AugmentPolicy, MixPolicy, Sampling
 from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader, photo_paths, start_worker
 from plantset.data.examples import Examples, NotePolicy, caption_targets, task_texts
 from plantset.data.geometry import Pixels
+from plantset.data.mixing import PIXEL_AXES, Mixer
 from plantset.data.sampler import EpochSampler, Key
 from plantset.data.sampling import ClassBalance
 
@@ -66,6 +67,7 @@ class DataModule:
         text_length: tokens of a caption row.
         augment: random views in training; None shows each photo as evaluation does.
         sampling: how often classes are drawn in training.
+        mixing: how neighbours of a training batch are mixed; None leaves each photo whole.
     """
 
     records: tuple[Record, ...]
@@ -79,6 +81,7 @@ class DataModule:
     loader: LoaderSettings
     seed: int
     sampling: Sampling = "natural"
+    mixing: MixPolicy | None = None
 
     @property
     def num_classes(self) -> int:
@@ -118,6 +121,15 @@ class DataModule:
         """Labels, notes and caption targets of the training photos."""
         return self.examples(self.split("train"), training=True)
 
+    def train_maker(self, *, map_axes: tuple[int, int] = PIXEL_AXES) -> BatchMaker:
+        """Return what makes training batches.
+
+        Args:
+            map_axes: of rows and columns in what stands for one photo.
+        """
+        mixer = Mixer(self.mixing, self.seed, map_axes) if self.mixing is not None else None
+        return BatchMaker(self.train_examples, mixer)
+
     def examples(self, records: Sequence[Record], *, training: bool) -> Examples:
         """Return labels, notes (in training only) and caption targets of these records."""
         return Examples(
@@ -141,7 +153,7 @@ class DataModule:
         """
         reader = self.reader(self.split("train"), augment=self.augment)
         sampler = self.train_sampler(epoch=epoch, start=start)
-        return make_loader(reader, sampler, BatchMaker(self.train_examples), self.loader)
+        return make_loader(reader, sampler, self.train_maker(), self.loader)
 
     def train_epochs(self) -> TrainEpochs:
         """Return the training batches of every epoch, read by the same workers."""
@@ -209,7 +221,7 @@ class TrainEpochs:
         self._loader = make_loader(
             data.reader(records, augment=data.augment),
             self._order,
-            BatchMaker(data.train_examples),
+            data.train_maker(),
             data.loader,
             keep_workers=True,
         )

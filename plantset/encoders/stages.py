@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -60,6 +61,20 @@ class StageCut:
     def is_cacheable(self) -> bool:
         """Whether a part of the tower is frozen, so that its output is worth keeping."""
         return self._encoder.frozen or bool(self._frozen)
+
+    @cached_property
+    def map_axes(self) -> tuple[int, int] | None:
+        """Axes of rows and columns in one photo's features; None where they are tokens, in a row."""
+        side = self._encoder.preprocess.image_size_px
+        pixels_BCHW = torch.zeros(1, 3, side, side, device=next(self._encoder.parameters()).device)
+        was_training = self._encoder.training
+        self._encoder.eval()
+        with torch.no_grad():
+            features_B = self.frozen_part(pixels_BCHW)
+        self._encoder.train(was_training)
+        if features_B.ndim != 4:
+            return None
+        return (0, 1) if self._encoder.frozen and self._encoder.is_channels_last(features_B) else (1, 2)
 
     def frozen_part(self, pixels_BCHW: Tensor) -> Tensor:
         """Return what the frozen part makes of normalised photos; the photos themselves where nothing is frozen."""

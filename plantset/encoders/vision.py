@@ -78,7 +78,7 @@ class VisionEncoder(Tower):
     def as_tokens(self, features: Tensor) -> VisionTokens:
         """Turn the backbone's last features into tokens."""
         if features.ndim == 4:
-            if not self._channels_last(features):
+            if not self.is_channels_last(features):
                 features = features.permute(0, 2, 3, 1)
             return VisionTokens(features.flatten(1, 2), (features.shape[1], features.shape[2]), None)
         prefix = features[:, : self.num_prefix_tokens] if self.num_prefix_tokens else None
@@ -89,7 +89,8 @@ class VisionEncoder(Tower):
         """Trade time for memory: activations are computed again in the backward pass."""
         self.model.set_grad_checkpointing(enabled)
 
-    def _channels_last(self, features: Tensor) -> bool:
+    def is_channels_last(self, features: Tensor) -> bool:
+        """Return whether the backbone's last feature maps are (B, H, W, C), as timm's Swin's."""
         declared = getattr(self.model, "output_fmt", None)
         if declared is not None:
             return str(getattr(declared, "value", declared)) == "NHWC"

@@ -51,20 +51,39 @@ class ClassificationLoss:
     log_prior_C: Tensor | None = None
     focal_gamma: float = 0.0
 
-    def __call__(self, logits_BC: Tensor, labels_B: Tensor, weights_B: Tensor) -> Term:
-        """Sum over the photos that are not padding."""
+    def __call__(
+        self,
+        logits_BC: Tensor,
+        labels_B: Tensor,
+        weights_B: Tensor,
+        other_labels_B: Tensor | None = None,
+        other_shares_B: Tensor | None = None,
+    ) -> Term:
+        """Sum over the photos that are not padding.
+
+        Args:
+            other_labels_B: a second class of each photo, where two photos are mixed.
+            other_shares_B: its share s of the target: the loss is (1 - s) of the first's and s of the second's (mixup,
+                Zhang et al., arXiv 1710.09412: cross-entropy is linear in its target, smoothed and weighted too).
+        """
         logits = logits_BC.float()
         if self.log_prior_C is not None:
             logits = logits + self.log_prior_C.to(logits)
-        class_weights = None if self.class_weights_C is None else self.class_weights_C.to(logits)
-        losses_B = F.cross_entropy(
-            logits, labels_B, weight=class_weights, label_smoothing=self.label_smoothing, reduction="none"
-        )
-        if self.focal_gamma:
-            # From log-probabilities: 1 - p of a photo that is all but sure loses its digits, and its gradient is NaN.
-            log_probs_B = -F.cross_entropy(logits, labels_B, reduction="none")
-            losses_B = losses_B * (-torch.expm1(log_probs_B)).clamp(min=_TINY) ** self.focal_gamma
+        losses_B = self._losses(logits, labels_B)
+        if other_labels_B is not None and other_shares_B is not None:
+            losses_B = torch.lerp(losses_B, self._losses(logits, other_labels_B), other_shares_B.to(losses_B))
         return Term((losses_B * weights_B).sum(), weights_B.sum())
+
+    def _losses(self, logits_BC: Tensor, labels_B: Tensor) -> Tensor:
+        class_weights = None if self.class_weights_C is None else self.class_weights_C.to(logits_BC)
+        losses_B = F.cross_entropy(
+            logits_BC, labels_B, weight=class_weights, label_smoothing=self.label_smoothing, reduction="none"
+        )
+        if not self.focal_gamma:
+            return losses_B
+        # From log-probabilities: 1 - p of a photo that is all but sure loses its digits, and its gradient is NaN.
+        log_probs_B = -F.cross_entropy(logits_BC, labels_B, reduction="none")
+        return losses_B * (-torch.expm1(log_probs_B)).clamp(min=_TINY) ** self.focal_gamma
 
 
 def contrastive_loss(logits_BM: Tensor, labels_B: Tensor, bank_labels_M: Tensor, weights_B: Tensor) -> Term:

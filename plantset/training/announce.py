@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
@@ -75,8 +76,12 @@ def draw_first_batch(task: Task) -> None:
     reader = task.data.reader(records, augment=task.data.augment)
     sampler = EpochSampler(len(records), min(MAX_TILES, len(records)), seed=task.config.seed)
     keys = next(iter(sampler))
-    views = [reader.read(key) for key in keys]
-    draw_batch(views, [records[key.index].class_id for key in keys], task.config.checkpoint_dir / "train_batch.jpg")
+    pixels_BHWC = torch.from_numpy(np.stack([reader.read(key) for key in keys]))
+    views = task.data.train_maker().make(keys, pixels_BHWC=pixels_BHWC).pixels_BHWC
+    assert views is not None
+    draw_batch(
+        views.numpy(), [records[key.index].class_id for key in keys], task.config.checkpoint_dir / "train_batch.jpg"
+    )
 
 
 def tell_epoch(progress: Progress, config: TrainConfig, writer: SummaryWriter | None, *, is_kept: bool) -> None:

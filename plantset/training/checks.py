@@ -12,6 +12,8 @@ from plantset.core.errors import ConfigError, DataError
 from plantset.core.language import tr
 from plantset.core.log import say
 from plantset.core.records import Record
+from plantset.data.choices import MixPolicy
+from plantset.models.multimodal import MultimodalModel
 from plantset.training.config import TrainConfig
 
 
@@ -47,14 +49,14 @@ def check_numbers(config: TrainConfig) -> None:
             ("--contrastive-weight", config.contrastive_weight, 0),
             ("--matching-weight", config.matching_weight, 0),
             ("--augment-strength", config.augment_strength, 0),
+            ("--mixup", config.mixup, 0),
+            ("--cutmix", config.cutmix, 0),
             ("--seed", config.seed, 0),
         ]
     )
-    if not 0 <= config.augment_prob <= 1:
-        raise ConfigError(
-            tr(f"--augment-prob is {config.augment_prob}", f"--augment-prob vaut {config.augment_prob}"),
-            tr("give 0 to 1; usual: 0.25", "donnez de 0 à 1 ; usuel : 0,25"),
-        )
+    for name, prob in (("--augment-prob", config.augment_prob), ("--mix-prob", config.mix_prob)):
+        if not 0 <= prob <= 1:
+            raise ConfigError(tr(f"{name} is {prob}", f"{name} vaut {prob}"), tr("give 0 to 1", "donnez de 0 à 1"))
     if config.ema_decay >= 1:
         raise ConfigError(
             tr(f"--ema-decay is {config.ema_decay}", f"--ema-decay vaut {config.ema_decay}"),
@@ -77,21 +79,52 @@ def check_numbers(config: TrainConfig) -> None:
         )
 
 
-def check_share(batch_size: int, world_size: int) -> None:
-    """Refuse a batch that the processes cannot share evenly.
+def check_share(batch_size: int, world_size: int, *, in_pairs: bool = False) -> None:
+    """Refuse a batch that the processes cannot share evenly, in pairs where photos are mixed.
 
     Raises:
         ConfigError: naming the next sizes.
     """
-    if batch_size % world_size:
-        near = max(1, batch_size // world_size) * world_size
+    unit = 2 * world_size if in_pairs else world_size
+    if batch_size % unit == 0:
+        return
+    near = max(1, batch_size // unit) * unit
+    pairs = (tr(" in pairs (--mixup, --cutmix)", " par paires (--mixup, --cutmix)")) if in_pairs else ""
+    raise ConfigError(
+        tr(
+            f"--batch-size {batch_size} is for all {world_size} processes together, and cannot be shared evenly{pairs}",
+            f"--batch-size {batch_size} vaut pour les {world_size} processus ensemble, et ne se partage pas également"
+            f"{pairs}",
+        ),
+        tr(f"for example --batch-size {near}", f"par exemple --batch-size {near}"),
+    )
+
+
+def check_mixing(mixing: MixPolicy, model: MultimodalModel) -> None:
+    """Refuse to mix what has no mixture: classes that are learnt as texts, boxes of features that are no map.
+
+    Raises:
+        ConfigError: naming the flag.
+    """
+    if model.names is not None:
         raise ConfigError(
             tr(
-                f"--batch-size {batch_size} is for all {world_size} processes together, and cannot be shared evenly",
-                f"--batch-size {batch_size} vaut pour les {world_size} processus ensemble, et ne se partage pas"
-                " également",
+                "--mixup and --cutmix mix classes, and this model learns a class as a text, which has no mixture",
+                "--mixup et --cutmix mélangent des classes, et ce modèle apprend la classe comme un texte, qui n'a pas"
+                " de mélange",
             ),
-            tr(f"for example --batch-size {near}", f"par exemple --batch-size {near}"),
+            tr("leave them out, or give --classifier linear", "ôtez-les, ou donnez --classifier linear"),
+        )
+    if mixing.cutmix > 0 and model.cut.is_cacheable and model.cut.map_axes is None:
+        raise ConfigError(
+            tr(
+                "--cutmix exchanges boxes, and the frozen part of this backbone gives tokens, no map",
+                "--cutmix échange des rectangles, et la partie gelée de ce réseau donne des jetons, pas de carte",
+            ),
+            tr(
+                "use --mixup, or train the whole tower: --no-freeze-vision --freeze-stages 0",
+                "utilisez --mixup, ou entraînez toute la tour : --no-freeze-vision --freeze-stages 0",
+            ),
         )
 
 

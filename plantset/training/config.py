@@ -201,6 +201,26 @@ class TrainConfig:
         fr="avec --augment strong, jusqu'où ils vont au plus (1 : flou de 1,6 % du côté, un cinquième des pixels d'un"
         " côté, qualité JPEG 15)",
     )
+    mixup: float = option(
+        0.0,
+        en="mix pairs of training photos (or of their cached features) and their classes, by shares drawn from"
+        " Beta(A, A); usual: 0.2 (0: none)",
+        fr="mélanger des paires de photos d'entraînement (ou de leurs traits en cache) et leurs classes, selon des"
+        " parts tirées de Bêta(A, A) ; usuel : 0,2 (0 : aucun)",
+    )
+    cutmix: float = option(
+        0.0,
+        en="exchange a box between pairs of training photos, its area drawn from Beta(A, A); usual: 1 (0: none)",
+        fr="échanger un rectangle entre paires de photos d'entraînement, d'aire tirée de Bêta(A, A) ; usuel : 1"
+        " (0 : aucun)",
+    )
+    mix_prob: float = option(
+        0.5,
+        en="share of the pairs that --mixup and --cutmix mix; a mixture teaches the class alone, no note and no"
+        " description",
+        fr="part des paires que --mixup et --cutmix mélangent ; un mélange n'apprend que la classe, ni note ni"
+        " description",
+    )
     gradient_clip: float = option(
         1.0, en="largest global gradient norm (0: no clipping)", fr="plus grande norme du gradient (0 : sans limite)"
     )

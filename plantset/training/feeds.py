@@ -12,6 +12,7 @@ from torch import Tensor
 from plantset.core.files import sha256_json
 from plantset.data.cache import CachedLoader, CacheSpec, FeatureCache, FeatureStore
 from plantset.data.dataset import BatchMaker, PhotoLoader, PhotoReader, photo_paths
+from plantset.data.mixing import PIXEL_AXES
 from plantset.data.module import TrainEpochs
 from plantset.data.photo_hashes import hash_photos
 from plantset.models.multimodal import MultimodalModel
@@ -34,7 +35,6 @@ class PhotoFeeds:
 
     def __init__(self, task: Task, strategy: Strategy) -> None:
         self._task = task
-        self._train_maker = BatchMaker(task.data.train_examples)
         self._val_maker = BatchMaker(task.data.examples(task.val_records, training=False))
         self._strategy = strategy
 
@@ -45,6 +45,13 @@ class PhotoFeeds:
     @cached_property
     def _photos(self) -> TrainEpochs:
         return self._task.data.train_epochs()
+
+    @cached_property
+    def _feature_maker(self) -> BatchMaker:
+        data = self._task.data
+        cuts = data.mixing is not None and data.mixing.cutmix > 0
+        axes = self._task.model.cut.map_axes if cuts else None
+        return data.train_maker(map_axes=axes or PIXEL_AXES)
 
     @cached_property
     def _val_photos(self) -> PhotoLoader:
@@ -67,7 +74,7 @@ class PhotoFeeds:
         if self._caches is None:
             return self._photos.epoch(epoch, start=start)
         sampler = self._task.data.train_sampler(epoch=epoch, start=start)
-        return CachedLoader(self._caches.train, sampler, self._train_maker)
+        return CachedLoader(self._caches.train, sampler, self._feature_maker)
 
     def val(self) -> PhotoLoader | CachedLoader:
         """Return the val photos in order."""

@@ -28,7 +28,7 @@ def pair_counts(model: MultimodalModel, batch: Batch, weights: ObjectiveWeights)
     counts: dict[str, Tensor] = {}
     if model.description is None:
         return counts
-    pairs = (batch.labels_B, batch.note_labels_B, batch.weights_B)
+    pairs = (batch.labels_B, batch.note_labels_B, batch.is_whole)
     if weights.image_text > 0:
         counts["image_text"] = image_text_count(*pairs)
     if model.matching is not None and weights.hard_matching > 0:
@@ -50,7 +50,7 @@ def pair_terms(
         return {}
     vectors_BW = normalize(pool_mean(note.states_BTC, note.mask_BT), dim=-1)  # as the bank's texts are pooled
     logits_BB = model.description(output.global_BG, vectors_BW)
-    pairs = (batch.labels_B, batch.note_labels_B, batch.weights_B)
+    pairs = (batch.labels_B, batch.note_labels_B, batch.is_whole)
     terms: dict[str, Term] = {}
     if "image_text" in wanted:
         terms["image_text"] = image_text_loss(logits_BB, *pairs)

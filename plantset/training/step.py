@@ -62,7 +62,9 @@ def training_terms(
     output = model(image, note, answer=objective.weights.classification > 0)
     terms: dict[str, Term] = {}
     if objective.weights.classification > 0:
-        terms["classification"] = objective.classification(output.logits_BC, batch.labels_B, batch.weights_B)
+        terms["classification"] = objective.classification(
+            output.logits_BC, batch.labels_B, batch.weights_B, batch.other_labels_B, batch.other_shares_B
+        )
     if model.names is not None and model.captioner is not None:
         targets = _name_targets(model, batch.labels_B, batch.weights_B)
         terms["class_name"] = model.captioner.loss(targets, output.fused_BND)
@@ -85,7 +87,7 @@ def term_counts(model: MultimodalModel, batch: Batch, objective: Objective) -> d
         counts["caption"] = _count_words(_caption_targets(batch))
     if model.description is not None and weights.contrastive > 0 and objective.bank_labels_M is not None:
         has_text_B = torch.isin(batch.labels_B, objective.bank_labels_M.to(batch.labels_B.device))
-        counts["contrastive"] = (batch.weights_B * has_text_B).sum()
+        counts["contrastive"] = (batch.is_whole * has_text_B).sum()
     if model.note_connector is not None:
         counts |= _note_counts(model, batch, weights) | pair_counts(model, batch, weights)
     return counts | masked_counts(model, batch, weights)
@@ -119,7 +121,7 @@ def _description_terms(
     if wants_bank and objective.bank_MW is not None and objective.bank_labels_M is not None:
         assert model.description is not None
         logits_BM = model.description(output.global_BG, objective.bank_MW)
-        terms["contrastive"] = contrastive_loss(logits_BM, batch.labels_B, objective.bank_labels_M, batch.weights_B)
+        terms["contrastive"] = contrastive_loss(logits_BM, batch.labels_B, objective.bank_labels_M, batch.is_whole)
     return terms
 
 

@@ -15,7 +15,7 @@ from plantset.core.classes import class_infos
 from plantset.core.files import sha256_json
 from plantset.core.options import to_json_values
 from plantset.core.records import Record, class_names, find_images_dir, read_records
-from plantset.data.choices import AugmentPolicy
+from plantset.data.choices import AugmentPolicy, MixPolicy
 from plantset.data.examples import NotePolicy, caption_targets, task_texts
 from plantset.data.module import DataModule, LoaderSettings, needed_text_length, split_val_in_two, train_vocabulary
 from plantset.data.sampling import sampled_counts
@@ -28,7 +28,7 @@ from plantset.models.name_scoring import class_text
 from plantset.models.objectives import ClassificationLoss, balanced_class_weights, log_prior
 from plantset.models.presets import ObjectiveWeights, Stage, find_preset, preset_weights
 from plantset.runtime.strategy import Strategy
-from plantset.training.checks import check_classes, check_photos, check_share
+from plantset.training.checks import check_classes, check_mixing, check_photos, check_share
 from plantset.training.config import TrainConfig
 from plantset.training.meter import BatchLoader
 from plantset.training.step import EncodeNotes, NoteStatesCache, Objective
@@ -68,7 +68,9 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
     Raises:
         ConfigError, DataError, CheckpointError: with what to mend.
     """
-    check_share(config.batch_size, world_size)
+    mixing = MixPolicy(config.mixup, config.cutmix, config.mix_prob)
+    mixes = mixing.mixes
+    check_share(config.batch_size, world_size, in_pairs=mixes)
     records = read_records(config.jsonl_file)
     images_dir = find_images_dir(config.jsonl_file, records, config.root_dir)
     check_photos(records, images_dir)
@@ -111,6 +113,8 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
         freeze_stages=frozen_stages(config),
         freeze_text=config.freeze_text,
     )
+    if mixes:
+        check_mixing(mixing, model)
     data = DataModule(
         records=tuple(records),
         images_dir=images_dir,
@@ -123,6 +127,7 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
         loader=LoaderSettings(config.batch_size, config.num_workers, pin_memory, rank=rank, world_size=world_size),
         seed=config.seed,
         sampling=config.sampling,
+        mixing=mixing if mixes else None,
     )
     selection, calibration = split_val_in_two(data.split("val"), seed=config.seed)
     return Task(config, data, model, tuple(selection), tuple(calibration or selection))

@@ -140,6 +140,24 @@ def test_matching_loss_is_binary_cross_entropy_over_the_rows_with_a_note() -> No
     assert float(loss) == pytest.approx(by_hand, rel=1e-6)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_loss_of_a_mixture_is_torchs_cross_entropy_with_the_mixed_target(
+    logits: torch.Tensor, weighted: bool
+) -> None:
+    """Smoothing, class weights and logit adjustment included: torch takes the mixed distribution as its target."""
+    count, num_classes = logits.shape
+    labels, others = torch.arange(count) % num_classes, (torch.arange(count) + 1) % num_classes
+    shares = torch.linspace(0, 0.5, count)
+    prior = torch.linspace(-2, -0.5, num_classes)
+    class_weights = torch.linspace(0.5, 2, num_classes) if weighted else None
+
+    term = ClassificationLoss(0.1, class_weights, prior)(logits, labels, torch.ones(count), others, shares)
+
+    target = (1 - shares)[:, None] * F.one_hot(labels, num_classes) + shares[:, None] * F.one_hot(others, num_classes)
+    expected = F.cross_entropy(logits + prior, target, weight=class_weights, label_smoothing=0.1, reduction="sum")
+    torch.testing.assert_close(term.total, expected)
+
+
 def test_focal_loss_by_hand() -> None:
     logits = torch.tensor([[2.0, 0.0], [0.0, 0.0]])  # p of class 0: 0.880797 and 0.5
 

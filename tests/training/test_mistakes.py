@@ -112,3 +112,20 @@ def test_a_run_does_not_go_on_with_other_photos(configure: Configure, changed: C
 
 def test_an_average_that_would_never_change_is_refused(configure: Configure) -> None:
     assert "--ema-decay" in _refused(configure(ema_decay=1.0), ConfigError)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"mixup": 0.2, "batch_size": 7}, "--batch-size 7"),
+        ({"mixup": 0.2, "preset": "florence-2"}, "--mixup"),
+        ({"cutmix": 1.0, "vision_backbone": "test_vit", "freeze_vision": True}, "--cutmix"),
+        ({"mix_prob": 1.5}, "--mix-prob"),
+        ({"augment_prob": -0.1}, "--augment-prob"),
+    ],
+    ids=["odd-batch", "classes-as-texts", "tokens", "mix-prob", "augment-prob"],
+)
+def test_what_cannot_be_mixed_or_augmented_is_refused_by_its_flag(
+    configure: Configure, changes: dict[str, Any], named: str
+) -> None:
+    assert named in _refused(configure(**changes), ConfigError)

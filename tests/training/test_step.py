@@ -122,6 +122,21 @@ def test_the_losses_of_two_halves_add_up_to_those_of_the_whole(model: Multimodal
         torch.testing.assert_close(added, list(term), msg=name)
 
 
+def test_a_mixture_counts_for_the_class_alone(model: MultimodalModel, objective: Objective) -> None:
+    mixed = dataclasses.replace(
+        _batch([1.0] * 8, (None,) * 8),
+        other_labels_B=torch.tensor([1, 0, 0, 2, 2, 1, 1, 0]),
+        other_shares_B=torch.tensor([0.3, 0.3, 0.0, 0.0, 0.2, 0.2, 0.0, 0.0]),
+    )
+
+    counts = term_counts(model, mixed, objective)
+
+    assert (float(counts["classification"]), float(counts["contrastive"])) == (8.0, 4.0)
+    with torch.no_grad():
+        terms = training_terms(model, mixed, objective, model.encode_notes)
+    assert float(terms["contrastive"].counted) == 4.0
+
+
 def _rows(batch: Batch, rows: slice) -> Batch:
     assert batch.pixels_BHWC is not None
     return Batch(
