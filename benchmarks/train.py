@@ -182,7 +182,7 @@ def fit_ours(config: Any, *, in_memory: bool = False, from_photos: bool = False)
     from plantset.training.optimizer import OptimizerSettings, build_optimizer
     from plantset.training.step import term_counts, training_terms, weighted_sum
     from plantset.training.stopping import Clock, StopRequest
-    from plantset.training.task import build_objective, note_encoder, prepare_task
+    from plantset.training.task import build_bank, build_objective, note_encoder, prepare_task
 
     imported = time.perf_counter()
     torch.set_num_threads(config.num_threads)
@@ -193,7 +193,7 @@ def fit_ours(config: Any, *, in_memory: bool = False, from_photos: bool = False)
         model = task.model
         strategy.prepare(model)
         feeds = PhotoFeeds(task, strategy)
-        objective, encode_notes = build_objective(task), note_encoder(task)
+        objective, encode_notes = build_objective(task, build_bank(task)), note_encoder(task)
         load: Callable[[int, int], Any] = feeds.train
         if from_photos:
             load = lambda epoch, start: task.data.train_dataloader(epoch=epoch, start=start)  # noqa: E731
@@ -212,7 +212,7 @@ def fit_ours(config: Any, *, in_memory: bool = False, from_photos: bool = False)
 
         hooks = Hooks(
             loader=load,
-            begin_epoch=lambda _epoch: marks.append(now()),
+            begin_epoch=lambda _epoch, _seen: marks.append(now()),
             counts=lambda model, batch: term_counts(model, batch, objective),
             terms=terms,
             weigh=lambda terms, counts: weighted_sum(terms, counts, objective.weights),

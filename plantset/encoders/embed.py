@@ -52,7 +52,7 @@ def embed_texts(
     Args:
         encoder: on any device; it is put in evaluation mode meanwhile.
         texts: an empty one gives a zero vector.
-        length: longest text in tokens; the rest is cut off.
+        length: longest text in tokens, where the encoder reads as many; the rest is cut off.
         batch_size: texts at a time.
 
     Returns:
@@ -64,7 +64,7 @@ def embed_texts(
     encoder.eval()
     vectors = torch.zeros(len(texts), encoder.width)
     # Texts of like length share a batch, whose padding is then cut off: padding would be most of the work.
-    ids_NT, mask_NT = encoder.tokenizer.encode(texts, length)
+    ids_NT, mask_NT = encoder.tokenizer.encode(texts, min(length, encoder.max_tokens or length))
     order = mask_NT.sum(dim=1).argsort(stable=True)
     try:
         for rows in torch.split(order, batch_size):

@@ -13,6 +13,7 @@ from plantset.core.errors import CheckpointError, ConfigError
 from plantset.core.language import tr
 from plantset.core.preprocess import PreprocessConfig
 from plantset.encoders import hugging_face, packaged_e5, packaged_efficientnet, released
+from plantset.encoders.lora import add_adapters
 from plantset.encoders.packaged_efficientnet import PackagedNetwork
 from plantset.encoders.packages import PackagedFile
 from plantset.encoders.text import NoteTokenizer, TextEncoder
@@ -121,7 +122,7 @@ def text_architecture(encoder: TextEncoder) -> dict[str, Any]:
     spec: dict[str, Any] = {"name": encoder.name, "fingerprint": encoder.fingerprint}
     if encoder.name not in _PACKAGED:
         spec |= {"config": encoder.model.config.to_dict(), "tokenizer": encoder.tokenizer.to_json()}
-    return spec
+    return spec | {"lora_rank": encoder.lora_rank} if encoder.lora_rank else spec
 
 
 def build_vision_encoder_from(spec: Mapping[str, Any], *, load_packaged: bool = True) -> VisionEncoder:
@@ -163,7 +164,14 @@ def build_text_encoder_from(spec: Mapping[str, Any], *, load_packaged: bool = Tr
 
     Raises:
         CheckpointError: the packaged weights are gone or other than they were.
+        ConfigError: it has adapters, and `peft` is not installed.
     """
+    encoder = _rebuild_text(spec, load_packaged=load_packaged)
+    rank = spec.get("lora_rank", 0)
+    return add_adapters(encoder, rank) if rank else encoder
+
+
+def _rebuild_text(spec: Mapping[str, Any], *, load_packaged: bool) -> TextEncoder:
     name = spec["name"]
     if name in _PACKAGED:
         load_weights = load_packaged and spec["fingerprint"] is not None

@@ -9,7 +9,7 @@ import inspect
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from tokenizers import Tokenizer
@@ -101,6 +101,7 @@ class TextEncoder(Tower):
     Attributes:
         tokenizer, causal: as given.
         max_tokens: longest T that the positions allow, None where there is no limit.
+        lora_rank: of the adapters that learn in place of its own weights (`encoders.lora`); 0 without adapters.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class TextEncoder(Tower):
         self.model: Any = model
         self.tokenizer = tokenizer
         self.causal = causal
+        self.lora_rank = 0
         self._takes_positions = "position_ids" in inspect.signature(model.forward).parameters
         # RoBERTa and its family number the first token padding_idx + 1.
         self._first_position = _first_position(model)
@@ -140,6 +142,13 @@ class TextEncoder(Tower):
         states_BTC: Tensor = self.model(**arguments).last_hidden_state
         return states_BTC.masked_fill(~mask_BT.unsqueeze(-1), 0.0)
 
+    def unfreeze(self) -> Self:
+        """Let the tower learn again, of a tower with adapters these alone; returns itself."""
+        super().unfreeze()
+        for name, weight in self.named_parameters():
+            weight.requires_grad_(self.lora_rank == 0 or is_adapter(name))
+        return self
+
     def set_grad_checkpointing(self, enabled: bool = True) -> None:
         """Trade time for memory: activations are computed again in the backward pass.
 
@@ -158,6 +167,11 @@ class TextEncoder(Tower):
         kind = "activation" if hasattr(self.model, "activation_checkpointing_enable") else "gradient"
         options = {f"{kind}_checkpointing_kwargs": {"use_reentrant": False}} if enabled else {}
         getattr(self.model, f"{kind}_checkpointing_{'enable' if enabled else 'disable'}")(**options)
+
+
+def is_adapter(name: str) -> bool:
+    """Tell whether a parameter of this name is an adapter's (`encoders.lora`)."""
+    return ".lora_" in name
 
 
 def pool_mean(states_BTC: Tensor, mask_BT: Tensor) -> Tensor:

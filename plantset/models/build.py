@@ -11,10 +11,11 @@ from torch import Tensor
 from plantset.core.errors import ConfigError
 from plantset.core.language import tr
 from plantset.core.vocabulary import Vocabulary
+from plantset.encoders.lora import add_adapters
 from plantset.encoders.registry import build_text_encoder, build_vision_encoder
 from plantset.encoders.text import TextEncoder
 from plantset.encoders.vision import VisionEncoder
-from plantset.models.checks import check_model_config, check_parts, out_of_range
+from plantset.models.checks import check_adapters, check_model_config, check_parts, out_of_range
 from plantset.models.config import (
     NO_TEXT_MODEL,
     PACKAGED_TEXT,
@@ -63,6 +64,7 @@ def create_multimodal_model(
     freeze_vision: bool = False,
     freeze_stages: int = 0,
     freeze_text: bool = True,
+    text_lora_rank: int = 0,
     vocabulary_size: int = 0,
 ) -> MultimodalModel:
     """Build a vision-language model; `None` takes the preset's value.
@@ -89,6 +91,7 @@ def create_multimodal_model(
         image_size: side of the square input in pixels; by default the weights' own.
         note_length, text_length: tokens of a note and of a description.
         freeze_vision, freeze_stages, freeze_text: what stays as it is.
+        text_lora_rank: of adapters that learn beside the frozen weights of the text tower's attention; 0 for none.
         vocabulary_size: of the captioner, where no `vocabulary` is given; 0 builds none.
 
     Raises:
@@ -126,6 +129,7 @@ def create_multimodal_model(
         config = with_names(config, texts, vocabulary, language)
     check_model_config(config)
     check_parts(config, vocabulary_size)
+    check_adapters(text_lora_rank, has_text=text_model != NO_TEXT_MODEL, freeze_text=freeze_text)
     vision = build_vision_encoder(
         vision_backbone,
         pretrained=pretrained,
@@ -141,6 +145,7 @@ def create_multimodal_model(
         freeze_vision=freeze_vision,
         freeze_stages=freeze_stages,
         freeze_text=freeze_text,
+        text_lora_rank=text_lora_rank,
     )
     if gradient_checkpointing:
         model.set_gradient_checkpointing(True)
@@ -156,17 +161,21 @@ def assemble(
     freeze_vision: bool = False,
     freeze_stages: int = 0,
     freeze_text: bool = True,
+    text_lora_rank: int = 0,
 ) -> MultimodalModel:
     """Put a model together around two towers.
 
     Raises:
-        ConfigError: a note longer than the text tower reads, or stages that the vision tower does not have.
+        ConfigError: a note longer than the text tower reads, stages that the vision tower does not have, or a text
+            tower that takes no adapters.
     """
     if freeze_vision:
         vision.freeze()
     if text is not None:
         _check_note_length(text, config.note_length)
-        if freeze_text:
+        if text_lora_rank:
+            add_adapters(text, text_lora_rank)
+        elif freeze_text:
             text.freeze()
     model = MultimodalModel(
         config,

@@ -105,6 +105,31 @@ def check_parts(config: ModelConfig, vocabulary_size: int) -> None:
         )
 
 
+def check_adapters(text_lora_rank: int, *, has_text: bool, freeze_text: bool) -> None:
+    """Refuse adapters of the text tower that cannot be.
+
+    Raises:
+        ConfigError: a negative rank, no text tower, or one whose own weights learn, too.
+    """
+    if text_lora_rank < 0:
+        raise out_of_range("text_lora_rank", text_lora_rank, tr("at least 0 (none)", "au moins 0 (aucun)"))
+    if text_lora_rank and not has_text:
+        raise ConfigError(
+            tr("--text-lora-rank without a text model", "--text-lora-rank sans modèle de texte"),
+            tr(
+                "give a --text-model, or leave --text-lora-rank out", "donnez un --text-model, ou ôtez --text-lora-rank"
+            ),
+        )
+    if text_lora_rank and not freeze_text:
+        raise ConfigError(
+            tr(
+                "--text-lora-rank trains adapters beside frozen weights, --no-freeze-text the weights themselves",
+                "--text-lora-rank entraîne des adaptateurs à côté de poids gelés, --no-freeze-text les poids mêmes",
+            ),
+            tr("give one of them", "donnez l'un des deux"),
+        )
+
+
 def out_of_range(name: str, value: object, expected: str) -> ConfigError:
     """Return the error that names a setting, what it is and what it may be."""
     return ConfigError(tr(f"{name} is {value}", f"{name} vaut {value}"), tr(f"give {expected}", f"donnez {expected}"))

@@ -137,6 +137,11 @@ class ModelsConfig:
     freeze_text: bool = option(
         True, en="with the text tower kept as it is", fr="avec la tour de texte gardée telle quelle"
     )
+    text_lora_rank: int = option(
+        0,
+        en="with adapters of this rank learning beside the text tower's frozen attention (0: none)",
+        fr="avec des adaptateurs de ce rang qui apprennent à côté de l'attention gelée de la tour de texte (0 : aucun)",
+    )
     device: Literal["auto", "cpu", "cuda"] = option(
         "auto", en="the device whose memory to compare with", fr="l'appareil avec la mémoire duquel comparer"
     )

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from plantset.encoders.registry import build_text_encoder, build_vision_encoder
 from plantset.models.build import assemble
-from plantset.models.checks import check_model_config, check_parts
+from plantset.models.checks import check_adapters, check_model_config, check_parts
 from plantset.models.config import NO_TEXT_MODEL, ModelConfig, ModelsConfig, usual_frozen_stages
 from plantset.models.multimodal import ModelOutput, MultimodalModel, NoteStates
 from plantset.models.presets import PARTS, Part, PresetName, preset_config
@@ -65,10 +65,11 @@ def measure_footprint(config: ModelsConfig, preset: PresetName) -> Footprint:
     model_config = _with_typical_names(preset_config(preset, config.num_classes, {}))
     check_model_config(model_config)
     check_parts(model_config, _VOCABULARY_SIZE)
+    takes_notes = config.text_model != NO_TEXT_MODEL
+    check_adapters(config.text_lora_rank, has_text=takes_notes, freeze_text=config.freeze_text)
     asked = config.freeze_stages
     with torch.device("meta"):
         vision = build_vision_encoder(config.vision_backbone, pretrained=False, image_size_px=config.image_size)
-        takes_notes = config.text_model != NO_TEXT_MODEL
         text = build_text_encoder(config.text_model, pretrained=False) if takes_notes else None
         model = assemble(
             model_config,
@@ -78,6 +79,7 @@ def measure_footprint(config: ModelsConfig, preset: PresetName) -> Footprint:
             freeze_vision=config.freeze_vision,
             freeze_stages=usual_frozen_stages(config.vision_backbone) if asked is None else asked,
             freeze_text=config.freeze_text,
+            text_lora_rank=config.text_lora_rank,
         )
         output, flops = _count_flops(model)
         kept_bytes = _activation_bytes(model, config.batch_size)

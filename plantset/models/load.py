@@ -2,7 +2,7 @@
 
 What travels: architecture, preprocessing, class names, vocabulary, calibration, training flags and all weights. A
 frozen packaged text tower alone does not (470 MB that every installation has): it is named with its fingerprint,
-and refused when the installed one differs.
+and refused when the installed one differs; where adapters learn beside it, they travel alone.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from plantset.core.errors import CheckpointError
 from plantset.core.language import tr
 from plantset.core.preprocess import PreprocessConfig
 from plantset.core.vocabulary import Task, Vocabulary
+from plantset.encoders.lora import plain_name
 from plantset.encoders.registry import (
     build_text_encoder_from,
     build_vision_encoder_from,
     text_architecture,
     vision_architecture,
 )
+from plantset.encoders.text import TextEncoder, is_adapter
 from plantset.encoders.vision import VisionTokens
 from plantset.models.config import ModelConfig, model_config_from_json
 from plantset.models.decision import Calibration, calibration_from_json
@@ -71,7 +73,7 @@ def to_checkpoint(model: MultimodalModel, card: ModelCard, extra: Mapping[str, T
         text_spec = text_architecture(model.text)
         if not is_referenced(model):
             text_spec["fingerprint"] = None  # its weights travel: the package's are not asked for
-            tensors |= {f"text.{name}": tensor for name, tensor in model.text.state_dict().items()}
+        tensors |= {f"text.{name}": tensor for name, tensor in _held_text(model.text, is_referenced(model)).items()}
     meta = {
         "plantset_version": __version__,
         "model": dataclasses.asdict(model.config),
@@ -89,8 +91,14 @@ def to_checkpoint(model: MultimodalModel, card: ModelCard, extra: Mapping[str, T
 
 
 def is_referenced(model: MultimodalModel) -> bool:
-    """Return whether the text tower is a frozen packaged one, which a checkpoint names instead of holding."""
-    return model.text is not None and model.text.frozen and model.text.fingerprint is not None
+    """Return whether the text tower's own weights are packaged and frozen: a checkpoint names them, and holds none."""
+    text = model.text
+    return text is not None and text.fingerprint is not None and (text.frozen or text.lora_rank > 0)
+
+
+def _held_text(text: TextEncoder, is_referenced: bool) -> dict[str, Tensor]:
+    """Return what a checkpoint holds of the text tower: of one that it names, the adapters alone."""
+    return {name: tensor for name, tensor in text.state_dict().items() if not is_referenced or is_adapter(name)}
 
 
 def read_card(checkpoint: Checkpoint) -> ModelCard:
@@ -140,10 +148,48 @@ def _read_config(values: Mapping[str, Any]) -> ModelConfig:
 def attach_text(model: MultimodalModel, checkpoint: Checkpoint) -> None:
     """Build the text tower that the checkpoint names or holds, frozen, and attach it to the model."""
     held = checkpoint.section("text")
-    text = build_text_encoder_from(checkpoint.meta["text"], load_packaged=not held)
-    if held:
-        text.load_state_dict(held, strict=True)
+    text = build_text_encoder_from(checkpoint.meta["text"], load_packaged=all(map(is_adapter, held)))
+    load_text_weights(text, held)
     model.text = text.freeze().to(model.no_image.device)
+
+
+def load_text_weights(text: TextEncoder, held: Mapping[str, Tensor]) -> None:
+    """Load what a checkpoint holds of a text tower: all of it, its adapters alone, or nothing.
+
+    A tower with adapters also takes the weights of the same tower without: they go under them, and the adapters stay
+    as they are.
+
+    Raises:
+        CheckpointError: they are of another tower, or of adapters that this one does not have.
+    """
+    if not held:
+        return
+    own = text.state_dict()
+    rank = _lora_rank(held)
+    if rank not in (0, text.lora_rank):
+        raise _other_rank(rank, text.lora_rank)
+    if text.lora_rank and not rank:
+        named = {plain_name(name): name for name in own if not is_adapter(name)}
+        held = {named.get(name, name): tensor for name, tensor in held.items()}
+        held |= {name: tensor for name, tensor in own.items() if is_adapter(name)}
+    elif all(map(is_adapter, held)):
+        held = {name: tensor for name, tensor in own.items() if not is_adapter(name)} | dict(held)
+    load_weights(text, held)
+
+
+def _lora_rank(held: Mapping[str, Tensor]) -> int:
+    return next((len(tensor) for name, tensor in held.items() if ".lora_A." in name), 0)
+
+
+def _other_rank(rank: int, own: int) -> CheckpointError:
+    return CheckpointError(
+        tr(
+            f"the checkpoint's text tower has adapters of rank {rank}, this one of rank {own} (0: none)",
+            f"la tour de texte du point de contrôle a des adaptateurs de rang {rank}, celle-ci de rang {own}"
+            " (0 : aucun)",
+        ),
+        tr(f"give --text-lora-rank {rank}", f"donnez --text-lora-rank {rank}"),
+    )
 
 
 def load_weights(model: torch.nn.Module, tensors: Mapping[str, Tensor]) -> None:

@@ -32,6 +32,7 @@ def check_numbers(config: TrainConfig) -> None:
             ("--logit-adjustment", config.logit_adjustment, 0),
             ("--num-workers", config.num_workers, 0),
             ("--freeze-stages", config.freeze_stages, 0),
+            ("--text-lora-rank", config.text_lora_rank, 0),
             ("--accumulate-steps", config.accumulate_steps, 1),
             ("--save-every", config.save_every, 0),
             ("--save-steps", config.save_steps, 0),

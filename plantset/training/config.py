@@ -257,6 +257,13 @@ class TrainConfig:
         en="keep the text tower as it is; --no-freeze-text trains it too",
         fr="garder la tour de texte telle quelle ; --no-freeze-text l'entraîne aussi",
     )
+    text_lora_rank: int = option(
+        0,
+        en="adapters of this rank learn beside the text tower's frozen attention (LoRA; 0: none; usual: 8; needs the"
+        " extra `lora`)",
+        fr="des adaptateurs de ce rang apprennent à côté de l'attention gelée de la tour de texte (LoRA ; 0 : aucun ;"
+        " usuel : 8 ; demande l'extra `lora`)",
+    )
     cache_views: int = option(
         4,
         en="random views of each photo in the cache; more is better and takes more disk",

@@ -73,8 +73,8 @@ def try_out(task: Task, optimizer: torch.optim.Optimizer, strategy: Strategy, pl
         batches, frozen_s = _with_features(task, batches, strategy)
     spent: list[float] = []
 
-    def begin(epoch: int) -> None:
-        hooks.begin_epoch(epoch)
+    def begin(epoch: int, seen: int) -> None:
+        hooks.begin_epoch(epoch, seen)
         spent.append(time.perf_counter())
 
     quiet = dataclasses.replace(

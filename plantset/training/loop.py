@@ -104,7 +104,7 @@ class Hooks:
 
     Attributes:
         loader: epoch, photos of it that are done -> the batches that are left.
-        begin_epoch: called with the epoch before its first step: what learns in it.
+        begin_epoch: called with the epoch and the photos of it that are done, before its next step: what learns in it.
         counts: model, batch -> what each loss will count, known before the model is asked.
         terms: model, batch -> each loss's sum and count.
         weigh: terms, counts of the whole step -> the number to minimise, and each loss's part of it.
@@ -116,7 +116,7 @@ class Hooks:
     """
 
     loader: Callable[[int, int], BatchLoader]
-    begin_epoch: Callable[[int], None]
+    begin_epoch: Callable[[int, int], None]
     counts: Callable[[MultimodalModel, Batch], dict[str, Tensor]]
     terms: Callable[[MultimodalModel, Batch], dict[str, Term]]
     weigh: Callable[[Mapping[str, Term], Mapping[str, Tensor]], tuple[Tensor, dict[str, Tensor]]]
@@ -184,7 +184,7 @@ class Trainer:
     def _train_epoch(self, meter: Meter, request: StopRequest, clock: Clock) -> Ending | None:
         """Take the steps that are left of this epoch; return why it ended early, None when it did not."""
         progress, plan = self._progress, self._plan
-        self._hooks.begin_epoch(progress.epoch)
+        self._hooks.begin_epoch(progress.epoch, progress.seen)
         self._model.train()
         batches = iter(self._strategy.wrap_loader(meter.timed(self._hooks.loader(progress.epoch, progress.seen))))
         while window := tuple(islice(batches, plan.accumulate_steps)):

@@ -46,6 +46,7 @@ from plantset.training.step import term_counts, training_terms, weighted_sum
 from plantset.training.stopping import Clock, StopRequest, listening, memory_told, seconds_of
 from plantset.training.task import (
     Task,
+    build_bank,
     build_card,
     build_objective,
     note_encoder,
@@ -167,7 +168,10 @@ def _train(config: TrainConfig, strategy: Strategy, started: float) -> AnyReport
         ),
     )
     average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
-    saver = Saver(config.checkpoint_dir, model, card, optimizer, strategy, average, config.save_every, config.keep_last)
+    bank = build_bank(task)
+    saver = Saver(
+        config.checkpoint_dir, model, card, optimizer, strategy, average, bank, config.save_every, config.keep_last
+    )
     if config.dry_run:
         return try_out(task, optimizer, strategy, _plan(task), _hooks(task, feeds, saver, None, StopRequest()))
     feeds.fill()
@@ -189,12 +193,17 @@ def _train(config: TrainConfig, strategy: Strategy, started: float) -> AnyReport
 
 
 def _hooks(task: Task, feeds: PhotoFeeds, saver: Saver, writer: SummaryWriter | None, request: StopRequest) -> Hooks:
-    objective, encode_notes = build_objective(task), note_encoder(task)
+    objective, encode_notes = build_objective(task, saver.bank), note_encoder(task)
     score = build_judge(task, feeds, saver.strategy, request)
 
     def judge(model: MultimodalModel) -> tuple[float, dict[str, float]]:
         with saver.averaged():
             return score(model)
+
+    def begin_epoch(epoch: int, seen: int) -> None:
+        task.model.train_parts(stage_of(task.config, epoch).trains)
+        if saver.bank is not None:
+            saver.bank.begin_epoch(epoch, seen)
 
     def epoch_done(progress: Progress, is_kept: bool) -> None:
         saver.save_epoch(progress, is_kept=is_kept)
@@ -202,7 +211,7 @@ def _hooks(task: Task, feeds: PhotoFeeds, saver: Saver, writer: SummaryWriter | 
 
     return Hooks(
         loader=feeds.train,
-        begin_epoch=lambda epoch: task.model.train_parts(stage_of(task.config, epoch).trains),
+        begin_epoch=begin_epoch,
         counts=lambda model, batch: term_counts(model, batch, objective),
         terms=lambda model, batch: training_terms(model, batch, objective, encode_notes),
         weigh=lambda terms, counts: weighted_sum(terms, counts, objective.weights),

@@ -18,6 +18,7 @@ from plantset.models.multimodal import MultimodalModel
 from plantset.runtime.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from plantset.runtime.strategy import Strategy
 from plantset.training.average import WeightAverage
+from plantset.training.bank import DescriptionBank
 from plantset.training.loop import Progress
 from plantset.training.state import BEST_NAME, LAST_NAME, find_progress, restore_state, save_state
 
@@ -29,6 +30,7 @@ class Saver:
     """Writes a run's checkpoints, from the main process alone; all ranks call its methods.
 
     Attributes:
+        bank: of descriptions, whose vectors are part of the state where they move.
         save_every: epochs between two states that are kept beside the last; 0 keeps none.
         keep_last: how many of those are kept, the newest; 0 keeps all.
     """
@@ -39,6 +41,7 @@ class Saver:
     optimizer: torch.optim.Optimizer
     strategy: Strategy
     average: WeightAverage | None
+    bank: DescriptionBank | None = None
     save_every: int = 0
     keep_last: int = 0
 
@@ -70,7 +73,7 @@ class Saver:
         path = self._newest_whole() if asked == "auto" else Path(asked)
         if path is None:
             return Progress()  # the first start of a job that is always started with --resume auto
-        progress = restore_state(path, self.model, self.card, self.optimizer, self.strategy, self.average)
+        progress = restore_state(path, self.model, self.card, self.optimizer, self.strategy, self.average, self.bank)
         self.strategy.on_main(lambda: _bring_best(path.parent / BEST_NAME, self.folder / BEST_NAME, progress))
         say(
             tr(
@@ -92,7 +95,7 @@ class Saver:
                     old.unlink()
 
     def _write_state(self, name: str, progress: Progress, state: Mapping[str, Tensor]) -> None:
-        save_state(self.folder / name, self.model, self.card, self.optimizer, state, progress, self.average)
+        save_state(self.folder / name, self.model, self.card, self.optimizer, state, progress, self.average, self.bank)
 
     def _newest_whole(self) -> Path | None:
         """Return the state that is furthest on; damaged ones are named and passed over.

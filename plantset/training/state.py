@@ -12,11 +12,12 @@ from torch import Tensor
 from plantset.core.errors import CheckpointError
 from plantset.core.language import tr
 from plantset.core.log import say
-from plantset.models.load import ModelCard, load_weights, read_card, to_checkpoint
+from plantset.models.load import ModelCard, load_text_weights, load_weights, read_card, to_checkpoint
 from plantset.models.multimodal import MultimodalModel
 from plantset.runtime.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from plantset.runtime.strategy import Strategy
 from plantset.training.average import WeightAverage
+from plantset.training.bank import DescriptionBank
 from plantset.training.loop import Progress
 from plantset.training.meter import EpochSums
 
@@ -31,13 +32,16 @@ def save_state(
     strategy_state: Mapping[str, Tensor],
     progress: Progress,
     average: WeightAverage | None = None,
+    bank: DescriptionBank | None = None,
 ) -> None:
-    """Write model, optimizer, random states (of `Strategy.state`), weight average and progress, atomically."""
+    """Write model, optimizer, random states (of `Strategy.state`), weight average, bank and progress, atomically."""
     tensors: dict[str, Tensor] = {f"strategy.{name}": tensor for name, tensor in strategy_state.items()}
     for index, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in slots.items()}
     if average is not None:
         tensors |= {f"average.{name}": tensor for name, tensor in average.state().items()}
+    if bank is not None:
+        tensors |= {f"bank.{name}": tensor for name, tensor in bank.state().items()}
     checkpoint = to_checkpoint(model, card, tensors)
     meta = {**checkpoint.meta, "progress": dataclasses.asdict(progress)}
     save_checkpoint(path, Checkpoint(meta, checkpoint.tensors))
@@ -50,6 +54,7 @@ def restore_state(
     optimizer: torch.optim.Optimizer,
     strategy: Strategy,
     average: WeightAverage | None = None,
+    bank: DescriptionBank | None = None,
 ) -> Progress:
     """Take back what `save_state` wrote.
 
@@ -68,6 +73,8 @@ def restore_state(
     strategy.restore(checkpoint.section("strategy"))
     if average is not None:
         average.restore(checkpoint.section("average"))
+    if bank is not None:
+        bank.restore(checkpoint.section("bank"))
     return progress
 
 
@@ -98,8 +105,8 @@ def load_weights_of(model: MultimodalModel, checkpoint: Checkpoint) -> None:
     model.text = None  # the text tower's weights stand in a section of their own
     load_weights(model, checkpoint.section("model"))
     model.text = text
-    if text is not None and held:
-        load_weights(text, held)
+    if text is not None:
+        load_text_weights(text, held)
 
 
 def load_initial_weights(model: MultimodalModel, card: ModelCard, path: Path) -> None:

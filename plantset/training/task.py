@@ -16,7 +16,7 @@ from plantset.core.files import sha256_json
 from plantset.core.options import to_json_values
 from plantset.core.records import Record, class_names, find_images_dir, read_records
 from plantset.data.choices import AugmentPolicy, MixPolicy
-from plantset.data.examples import NotePolicy, caption_targets, task_texts
+from plantset.data.examples import NotePolicy, task_texts
 from plantset.data.module import DataModule, LoaderSettings, needed_text_length, split_val_in_two, train_vocabulary
 from plantset.data.sampling import sampled_counts
 from plantset.models.build import create_multimodal_model
@@ -28,13 +28,13 @@ from plantset.models.name_scoring import class_text
 from plantset.models.objectives import ClassificationLoss, balanced_class_weights, log_prior
 from plantset.models.presets import ObjectiveWeights, Stage, find_preset, preset_weights
 from plantset.runtime.strategy import Strategy
+from plantset.training.bank import DescriptionBank, bank_texts
 from plantset.training.checks import check_classes, check_mixing, check_photos, check_share
 from plantset.training.config import TrainConfig
 from plantset.training.meter import BatchLoader
 from plantset.training.step import EncodeNotes, NoteStatesCache, Objective
 
 _PACKAGED_VISION_RATIO, _VISION_RATIO = 0.5, 0.1  # a small network moves far; a large one forgets
-_MAX_BANK_TEXTS = 8  # of a class: where every photo has a text of its own, more cost minutes and say the same
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
         freeze_vision=config.freeze_vision,
         freeze_stages=frozen_stages(config),
         freeze_text=config.freeze_text,
+        text_lora_rank=config.text_lora_rank,
     )
     if mixes:
         check_mixing(mixing, model)
@@ -192,9 +193,9 @@ def stage_of(config: TrainConfig, epoch: int) -> Stage:
     return stages[-1]
 
 
-def build_objective(task: Task) -> Objective:
-    """Return the losses: logit-adjusted cross-entropy, captions, and the bank of descriptions."""
-    config, model = task.config, task.model
+def build_objective(task: Task, bank: DescriptionBank | None = None) -> Objective:
+    """Return the losses: logit-adjusted cross-entropy, captions, and the bank of descriptions of `build_bank`."""
+    config = task.config
     counts_C = torch.from_numpy(sampled_counts(task.data.class_counts, config.sampling))
     adjustment = config.logit_adjustment
     if adjustment is None:
@@ -204,12 +205,15 @@ def build_objective(task: Task) -> Objective:
         class_weights_C=balanced_class_weights(counts_C) if config.class_weights else None,
         log_prior_C=adjustment * log_prior(counts_C) if adjustment else None,
     )
-    bank_MW, bank_labels_M = None, None
-    texts = _bank_texts(task.data)
-    if model.text is not None and texts:
-        bank_MW = model.encode_descriptions([text for text, _ in texts])
-        bank_labels_M = torch.tensor([label for _, label in texts], device=bank_MW.device)
-    return Objective(classification, bank_MW, bank_labels_M, objective_weights(config), config.seed)
+    if bank is None:
+        return Objective(classification, None, None, objective_weights(config), config.seed)
+    return Objective(classification, bank.vectors_MW, bank.labels_M, objective_weights(config), config.seed)
+
+
+def build_bank(task: Task) -> DescriptionBank | None:
+    """Return the descriptions that photos are compared with; None without a text tower or without a description."""
+    texts = bank_texts(task.data.split("train"), task.data.class_names)
+    return DescriptionBank(task.model, texts) if task.model.text is not None and texts else None
 
 
 def note_encoder(task: Task) -> EncodeNotes:
@@ -218,19 +222,6 @@ def note_encoder(task: Task) -> EncodeNotes:
     if model.text is None or not model.text.frozen:
         return model.encode_notes
     return NoteStatesCache(model, task.data.train_examples.all_notes)
-
-
-def _bank_texts(data: DataModule) -> list[tuple[str, int]]:
-    """Return distinct (description, class) pairs of the training photos, a few of each class, in a stable order."""
-    texts: dict[str, set[str]] = {}
-    for record in data.split("train"):
-        texts.setdefault(record.class_id, set()).update(caption_targets(record).values())
-    pairs: list[tuple[str, int]] = []
-    for label, name in enumerate(data.class_names):
-        ordered = sorted(texts.get(name, ()))
-        step = max(1, -(-len(ordered) // _MAX_BANK_TEXTS))
-        pairs += [(text, label) for text in ordered[::step]]
-    return pairs
 
 
 def labels_of(task: Task, records: Sequence[Record]) -> NDArray[np.int64]:

@@ -101,3 +101,11 @@ def test_a_word_that_no_backbone_has_is_refused() -> None:
 def test_a_batch_of_no_photo_is_refused() -> None:
     with pytest.raises(ConfigError, match="--batch-size"):
         models(dataclasses.replace(SMALL, batch_size=0))
+
+
+def test_adapters_are_all_that_learns_of_the_text_tower(tiny_bert: str) -> None:
+    config = dataclasses.replace(SMALL, text_model=tiny_bert, text_lora_rank=2)
+
+    found = measure_footprint(config, "cross-attention")
+
+    assert found.parameters["text"][1] == 2 * 4 * (2 * 32 + 32 * 2)  # layers x projections x (A and B)

@@ -13,9 +13,13 @@ import torch
 from plantset.core.classes import ClassInfo
 from plantset.core.errors import CheckpointError
 from plantset.core.vocabulary import Vocabulary
+from plantset.encoders.lora import add_adapters
+from plantset.encoders.registry import build_text_encoder
+from plantset.encoders.text import TextEncoder
+from plantset.models import load as load_module
 from plantset.models.build import create_multimodal_model
 from plantset.models.decision import Calibration
-from plantset.models.load import LoadedModel, ModelCard, is_referenced, load_model, to_checkpoint
+from plantset.models.load import LoadedModel, ModelCard, attach_text, is_referenced, load_model, to_checkpoint
 from plantset.models.multimodal import MultimodalModel
 from plantset.runtime.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
@@ -199,3 +203,33 @@ def test_weights_of_another_model_are_refused_by_the_tensors_name(path: Path, ch
         LoadedModel(Checkpoint(whole.meta, tensors), torch.device("cpu"))
 
     assert name in refused.value.problem
+
+
+def test_of_a_packaged_text_tower_with_adapters_these_alone_are_held(
+    tiny_bert: str, card: ModelCard, vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = create_multimodal_model(
+        3, "test_vit", tiny_bert, 24, 24, 24, 4,
+        pretrained=False, image_size=160, vocabulary_size=len(vocabulary), text_length=16, text_lora_rank=2,
+    ).eval()  # fmt: skip
+    assert model.text is not None
+    monkeypatch.setattr(model.text, "fingerprint", _FINGERPRINT)
+    named: dict[str, bool] = {}
+
+    def rebuild(spec: dict[str, object], *, load_packaged: bool) -> TextEncoder:
+        named["load_packaged"] = load_packaged
+        assert spec["fingerprint"] == _FINGERPRINT
+        return add_adapters(build_text_encoder(tiny_bert, pretrained=True), 2)
+
+    checkpoint = to_checkpoint(model, card)
+    text = dict(model.text.named_parameters())
+    monkeypatch.setattr(load_module, "build_text_encoder_from", rebuild)
+    loaded = LoadedModel(checkpoint, torch.device("cpu"))
+    attach_text(loaded.model, checkpoint)
+
+    held = checkpoint.section("text")
+    assert len(held) == 16  # A and B of four projections in two layers
+    assert all(torch.equal(tensor, text[name]) for name, tensor in held.items())
+    assert named == {"load_packaged": True}
+    assert loaded.model.text is not None
+    assert all(torch.equal(loaded.model.text.get_parameter(name), tensor) for name, tensor in held.items())

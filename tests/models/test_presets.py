@@ -9,6 +9,7 @@ import torch
 
 from plantset.core.classes import ClassInfo
 from plantset.core.errors import ConfigError
+from plantset.encoders.text import is_adapter
 from plantset.models.config import ClassifierName, ModelConfig, TextPooling
 from plantset.models.decision import Calibration
 from plantset.models.load import ModelCard, load_model, to_checkpoint
@@ -19,6 +20,7 @@ from plantset.models.presets import (
     ObjectiveWeights,
     Part,
     PresetName,
+    Stage,
     find_preset,
     preset_config,
     preset_weights,
@@ -172,6 +174,17 @@ def test_in_a_stage_the_gradient_reaches_its_parts_and_no_other(
     torch.stack(list(losses(model).values())).sum().backward()
 
     assert _touched(model) == {name for name in learnable if model.part_of(name) in stage.trains}
+
+
+@pytest.mark.parametrize("stage", find_preset("qwen-vl").stages, ids=lambda stage: stage.name)
+def test_adapters_learn_in_the_stages_that_train_the_text_tower(tiny_bert: str, stage: Stage) -> None:
+    model = build(tiny_bert, preset="qwen-vl", text_lora_rank=2)
+
+    model.train_parts(stage.trains)
+
+    learning = {name for name, weight in model.named_parameters() if weight.requires_grad and name.startswith("text.")}
+    assert len(learning) == (16 if "text" in stage.trains else 0)
+    assert all(map(is_adapter, learning))
 
 
 def test_a_part_that_rests_is_in_evaluation_mode_and_learns_again_afterwards(tiny_bert: str) -> None:

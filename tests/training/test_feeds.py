@@ -19,7 +19,7 @@ from plantset.runtime.local import LocalStrategy
 from plantset.training.checks import check_numbers
 from plantset.training.feeds import PhotoFeeds
 from plantset.training.step import training_terms
-from plantset.training.task import Task, build_objective, note_encoder, prepare_task
+from plantset.training.task import Task, build_bank, build_objective, note_encoder, prepare_task
 from tests.training.conftest import Configure
 
 
@@ -29,7 +29,7 @@ def test_cached_features_give_the_losses_of_the_views_they_were_made_of(
 ) -> None:
     task = prepare_task(configure(freeze_vision=True, cache_dtype=dtype, cache_views=2))
     cached = list(PhotoFeeds(task, LocalStrategy(torch.device("cpu"))).train(1))
-    objective, encode_notes = build_objective(task), note_encoder(task)
+    objective, encode_notes = build_objective(task, build_bank(task)), note_encoder(task)
     task.model.eval()
 
     for batch in cached:

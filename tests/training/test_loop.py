@@ -89,7 +89,7 @@ def _fit(
 
     hooks = Hooks(
         loader=lambda _, start: _Loader(start),  # type: ignore[arg-type, return-value]
-        begin_epoch=lambda _: None,
+        begin_epoch=lambda *_: None,
         counts=lambda *_: {"classification": ONE, "caption": ONE},
         terms=terms,
         weigh=lambda terms, counts: weighted_sum(terms, counts, ObjectiveWeights(caption=1.0)),
