@@ -1,4 +1,7 @@
-"""Writes docs/commands.*.md from the flags and docs/metrics.md from the results' own types; `--check` only compares."""
+"""Writes docs/commands.*.md from the flags, docs/metrics.md and docs/answers.md from the types of what is written.
+
+`--check` only compares.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ from plantset.core.flags import Flag, read_flags
 from plantset.core.language import LANGUAGES, Language, set_message_language, tr
 from plantset.core.usage import default_text, flag_spelling
 from plantset.evaluation.results import METRICS_SCHEMA_VERSION, EvaluationResults
+from plantset.inference.answer import CSV_COLUMNS, SCHEMA_VERSION
+from plantset.inference.predictor import ModelVersion, Prediction
+from plantset.inference.quality import PhotoQuality
 
 FOLDER = Path(__file__).resolve().parent
 SCRIPTS = {
@@ -31,6 +37,7 @@ def main(words: list[str]) -> int:
     """Write the pages, or with `--check` say which one is not what the code says now."""
     pages = {f"commands.{language}.md": command_page(language) for language in LANGUAGES}
     pages["metrics.md"] = metrics_page()
+    pages["answers.md"] = answers_page()
     stale = []
     for name, page in pages.items():
         path = FOLDER / name
@@ -85,7 +92,44 @@ def metrics_page() -> str:
         f"`schema_version` is {METRICS_SCHEMA_VERSION}: it rises when a key goes or changes its meaning.",
         "An `Estimate` is a value with its 95 % interval; `null` means that there was nothing to measure.",
     ]
-    for kind in _result_types(EvaluationResults, []):
+    return "\n".join([*lines, *_type_tables(_result_types(EvaluationResults, []))]) + "\n"
+
+
+def answers_page() -> str:
+    """Return what each key of the files of `plantset infer --output` means."""
+    lines = [
+        "# The answers of plantset infer",
+        "",
+        "What `plantset infer --output FILE` writes; this page is written from the code (`make docs`).",
+        f"`schema_version` is {SCHEMA_VERSION}: it rises when a key goes or changes its meaning.",
+        "",
+        "`.json` is a list of objects, `.jsonl` one object a line, `.csv` a table of one line a photo. A photo that "
+        "cannot be read has `image` and `error` alone; the command then returns 3 (0: all answered; 2: nothing could "
+        "be asked, or the only photo is unreadable).",
+        "",
+        "An object has `image` (the path as it was found), the keys of `Prediction` below, `model` (a `ModelVersion`), "
+        "`schema_version` and `plantset_version` (of the program that asked). In place of `description`, "
+        "`description_language` and `description_names` it has one `description`: null, or {`text`, `language`, "
+        "`generated`: true, `contradicts`: whether it names another class than the first candidate, `names`: which}.",
+        "",
+        "The table has: " + ", ".join(f"`{name}`" for name in CSV_COLUMNS) + ". The candidates are cut to two; several "
+        "values in a cell stand between `|`; what there is none of is an empty cell.",
+        "",
+        "| `confidence` | probability of the first candidate |",
+        "|---|---|",
+        "| `almost certain` | 0.95 or more |",
+        "| `likely` | 0.8 or more |",
+        "| `possible` | 0.5 or more |",
+        "| `doubtful` | less |",
+        "| `none` | the photo shows none of the classes, whatever the probability |",
+    ]
+    kinds = [*_result_types(Prediction, []), ModelVersion, PhotoQuality]
+    return "\n".join([*lines, *_type_tables(kinds)]) + "\n"
+
+
+def _type_tables(kinds: list[type[Any]]) -> list[str]:
+    lines: list[str] = []
+    for kind in kinds:
         hints = get_type_hints(kind)
         lines += [
             "",
@@ -99,7 +143,7 @@ def metrics_page() -> str:
             "|---|---|",
         ]
         lines += [f"| `{spec.name}` | `{_type_text(hints[spec.name])}` |" for spec in dataclasses.fields(kind)]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _result_types(kind: Any, seen: list[type]) -> list[type]:

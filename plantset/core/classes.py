@@ -21,6 +21,8 @@ class ClassInfo:
         texts: language -> what is said of it: the card.
         text_source: field -> "user", "catalogue" or "photo".
         mask_terms: names and synonyms that a note must not contain.
+        crop_names, disease_names: language -> name, where the catalogue of the training knew them.
+        sources: what the catalogue's part of the texts was read from: title, publisher, address.
     """
 
     class_id: str
@@ -32,6 +34,9 @@ class ClassInfo:
     texts: Mapping[str, Texts] = field(default_factory=dict)
     text_source: Mapping[str, str] = field(default_factory=dict)
     mask_terms: tuple[str, ...] = ()
+    crop_names: Mapping[str, str] = field(default_factory=dict)
+    disease_names: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
 
 
 def class_infos(records: Iterable[Record]) -> tuple[ClassInfo, ...]:
@@ -54,12 +59,13 @@ def class_infos(records: Iterable[Record]) -> tuple[ClassInfo, ...]:
 
 
 def class_info_from_json(row: Mapping[str, Any]) -> ClassInfo:
-    """Restore what `dataclasses.asdict` gave, after a round trip through JSON."""
+    """Restore what `dataclasses.asdict` gave, after a round trip through JSON; fields unknown then have defaults."""
     texts = {
         language: Texts(
             text["description"], **{part: tuple(said) for part, said in text.items() if part != "description"}
         )
         for language, text in row["texts"].items()
     }
-    known = {spec.name: row[spec.name] for spec in dataclasses.fields(ClassInfo)}
-    return ClassInfo(**{**known, "texts": texts, "mask_terms": tuple(row["mask_terms"])})
+    known = {spec.name: row[spec.name] for spec in dataclasses.fields(ClassInfo) if spec.name in row}
+    lists = {name: tuple(row.get(name, ())) for name in ("mask_terms", "sources")}
+    return ClassInfo(**{**known, **lists, "texts": texts})

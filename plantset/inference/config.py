@@ -11,10 +11,13 @@ from plantset.core.options import option
 
 @dataclass(frozen=True)
 class InferConfig:
-    """Ask a trained model about one photo, or about every photo of a folder."""
+    """Ask a trained model about one photo, or about every photo of a folder or pattern."""
 
     checkpoint: Path = option(en="the best_model.pth of a training", fr="le best_model.pth d'un entraînement")
-    image: Path = option(en="a photo, or a folder of photos", fr="une photo, ou un dossier de photos")
+    image: Path = option(
+        en='a photo, a folder of photos, or a pattern in quotes: "field/*.jpg"',
+        fr='une photo, un dossier de photos, ou un motif entre guillemets : "champ/*.jpg"',
+    )
     num_classes: int | None = option(
         None,
         en="a check: it stops if the model has another number of classes",
@@ -38,13 +41,28 @@ class InferConfig:
     )
     output: Path | None = option(
         None,
-        en="also write the answers: .json (a list) or .jsonl (one a line)",
-        fr="écrire aussi les réponses : .json (une liste) ou .jsonl (une par ligne)",
+        en="also write the answers: .json (a list), .jsonl (one a line) or .csv (a table); docs/answers.md",
+        fr="écrire aussi les réponses : .json (une liste), .jsonl (une par ligne) ou .csv (tableau) ; docs/answers.md",
     )
     explain: Path | None = option(
         None,
         en="a folder: write each photo there with what spoke for its first class laid over it (PNG)",
         fr="un dossier : y écrire chaque photo avec, par-dessus, ce qui a parlé pour sa première classe (PNG)",
+    )
+    explain_against: str | None = option(
+        None,
+        en="a class: --explain shows what spoke for the first class rather than for this one",
+        fr="une classe : --explain montre ce qui a parlé pour la première classe plutôt que pour celle-ci",
+    )
+    catalogue: Path | None = option(
+        None,
+        en="the folder of your own catalogue files that `plantset map` had: names and sources of your diseases",
+        fr="le dossier de vos fichiers de catalogue donné à `plantset map` : noms et sources de vos maladies",
+    )
+    catalogue_override: bool = option(
+        False,
+        en="where your catalogue and the built-in one differ, yours is right; otherwise that is an error",
+        fr="là où votre catalogue et celui fourni diffèrent, le vôtre l'emporte ; sinon c'est une erreur",
     )
     tta: bool = option(
         False,

@@ -147,7 +147,7 @@ def _explain(predictor: Predictor, pixels: dict[Path, Pixels]) -> Iterator[Expla
     names = predictor.model.class_names
     firsts = torch.tensor([names.index(prediction.candidates[0].class_id) for prediction in predictions])
     heats = explain_photos(predictor.model, torch.from_numpy(np.stack(views)), firsts)
-    titles = [title_of(info, message_language()) for info in predictor.model.card.classes]
+    titles = [title_of(info, message_language()) for info in predictor.classes]
     for (path, photo), prediction, first, heat in zip(pixels.items(), predictions, firsts, heats, strict=True):
         yield _explained(path, photo, prediction, titles[int(first)], heat)
 
@@ -186,6 +186,7 @@ def _decision_text(decision: str) -> str:
         "answer": "",
         "unsure": tr("not sure", "pas sûr"),
         "unknown": tr("like none of the learned classes", "ne ressemble à aucune classe apprise"),
+        "not a leaf": tr("not a leaf", "pas une feuille"),
     }[decision]
 
 

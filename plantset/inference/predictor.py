@@ -16,10 +16,13 @@ from plantset.core.errors import DataError
 from plantset.core.language import tr
 from plantset.core.photo import decode_photo
 from plantset.data.geometry import Pixels, fit_photo
-from plantset.knowledge.class_titles import names_of
+from plantset.inference.quality import PhotoQuality, PhotoWarning, judge_quality
+from plantset.knowledge.catalogue import chosen_catalogue
+from plantset.knowledge.class_titles import names_of, with_names
 from plantset.knowledge.naming import named_classes
 from plantset.knowledge.notes import mask_note
-from plantset.models.decision import Decision, decide, is_unknown, prediction_set, probabilities
+from plantset.knowledge.schema import Catalogue
+from plantset.models.decision import Confidence, Decision, confidence, decide, is_unknown, prediction_set, probabilities
 from plantset.models.load import LoadedModel, load_model
 from plantset.models.views import ask
 from plantset.runtime.local import DeviceName
@@ -45,6 +48,8 @@ class Card:
     Attributes:
         language: of the texts; another than the one asked for when that one has none.
         source: field -> "user" or "catalogue".
+        confused_with: what it is confused with and how to tell it apart.
+        sources: what the catalogue's part was read from; empty where all texts are the user's.
     """
 
     language: str
@@ -54,6 +59,7 @@ class Card:
     source: dict[str, str]
     conditions: tuple[str, ...] = ()
     confused_with: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,10 @@ class Prediction:
 
     Attributes:
         decision: "unsure" when the first candidate is less sure than the threshold fitted in training; "unknown" when
-            the photo looks like none of the learned classes, whatever the candidates' probabilities.
+            the photo looks like none of the learned classes, whatever the candidates' probabilities; "not a leaf" when,
+            besides, next to nothing in it has a plant's colour.
+        confidence: the first candidate's probability as a word.
+        warnings: what is wrong with the photo itself; empty also where only its view was given.
         candidates: the most probable classes first.
         prediction_set: classes that hold the true one with the coverage fitted in training (90 %), for a photo like
             those it was fitted on; not for an unknown one.
@@ -92,6 +101,8 @@ class Prediction:
     """
 
     decision: Decision
+    confidence: Confidence
+    warnings: tuple[PhotoWarning, ...]
     candidates: tuple[Candidate, ...]
     prediction_set: tuple[Candidate, ...]
     familiarity: float | None
@@ -102,17 +113,56 @@ class Prediction:
     note: NoteUse | None
 
 
-class Predictor:
-    """Ask a trained model; see `load_predictor`."""
+@dataclass(frozen=True, slots=True)
+class SeenPhoto:
+    """A photo as the model sees it, (S, S, 3) uint8, and what was seen of it before; None where that was not judged."""
 
-    def __init__(self, model: LoadedModel) -> None:
+    view: Pixels
+    quality: PhotoQuality | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """Which model answered.
+
+    Attributes:
+        digest: of the checkpoint's content: 32 hex digits (64 in files of the first format).
+        plantset_version: that trained it.
+        data_fingerprint: of the photos and labels that it was trained on; None where the checkpoint does not say.
+    """
+
+    digest: str
+    plantset_version: str
+    data_fingerprint: str | None
+
+
+class Predictor:
+    """Ask a trained model; see `load_predictor`.
+
+    Args:
+        catalogue: names and sources for the classes that it knows, in place of those that the checkpoint holds.
+    """
+
+    def __init__(self, model: LoadedModel, catalogue: Catalogue | None = None) -> None:
         self._model = model
+        classes = model.card.classes
+        self._classes = classes if catalogue is None else with_names(classes, catalogue)
         self._mask_terms = sorted({term for info in model.card.classes for term in info.mask_terms})
 
     @property
     def model(self) -> LoadedModel:
         """The model behind the answers."""
         return self._model
+
+    @property
+    def classes(self) -> tuple[ClassInfo, ...]:
+        """What is known of each class, in index order."""
+        return self._classes
+
+    @property
+    def version(self) -> ModelVersion:
+        """Which model answers."""
+        return ModelVersion(self._model.digest, self._model.plantset_version, self._model.card.data.get("fingerprint"))
 
     def predict(
         self,
@@ -137,16 +187,24 @@ class Predictor:
         Raises:
             PhotoError: the photo cannot be read.
         """
-        view = self.read(photo)
-        return self.predict_views([view], note, language=language, top_k=top_k, describe=describe, tta=tta)[0]
+        seen = self.look(photo)
+        return self.predict_seen([seen], note, language=language, top_k=top_k, describe=describe, tta=tta)[0]
 
-    def read(self, photo: Photo) -> Pixels:
-        """Return the photo as the model sees it, (S, S, 3) uint8.
+    def look(self, photo: Photo) -> SeenPhoto:
+        """Return the photo as the model sees it, with what was wrong with it before.
 
         Raises:
             PhotoError: the photo cannot be read.
             DataError: an array that is not uint8 RGB.
         """
+        pixels = self._pixels(photo)
+        return SeenPhoto(fit_photo(pixels, self._model.preprocess), judge_quality(pixels))
+
+    def read(self, photo: Photo) -> Pixels:
+        """Return the photo as the model sees it, (S, S, 3) uint8; raises what `look` raises."""
+        return fit_photo(self._pixels(photo), self._model.preprocess)
+
+    def _pixels(self, photo: Photo) -> Pixels:
         if isinstance(photo, np.ndarray):
             if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
                 raise DataError(
@@ -156,10 +214,8 @@ class Predictor:
                     ),
                     tr("give RGB as uint8, (height, width, 3)", "donnez du RVB en uint8, (hauteur, largeur, 3)"),
                 )
-            pixels = photo
-        else:
-            pixels = decode_photo(Path(photo) if isinstance(photo, str) else photo).pixels
-        return fit_photo(pixels, self._model.preprocess)
+            return photo
+        return decode_photo(Path(photo) if isinstance(photo, str) else photo).pixels
 
     def predict_views(
         self,
@@ -172,16 +228,32 @@ class Predictor:
         tta: bool = False,
     ) -> list[Prediction]:
         """Answer for several photos at once, each as `read` gives it; the note is about all of them."""
+        seen = [SeenPhoto(view) for view in views]
+        return self.predict_seen(seen, note, language=language, top_k=top_k, describe=describe, tta=tta)
+
+    def predict_seen(
+        self,
+        seen: Sequence[SeenPhoto],
+        note: str | None = None,
+        *,
+        language: Literal["fr", "en"] | None = None,
+        top_k: int = 5,
+        describe: bool = False,
+        tta: bool = False,
+    ) -> list[Prediction]:
+        """Answer for several photos at once, each as `look` gives it; the note is about all of them."""
         model = self._model
         language_used = language or model.language
         used, masked = mask_note(note, self._mask_terms) if note and model.takes_notes else ("", False)
-        answer = ask(model, torch.from_numpy(np.stack(views)), used, tta=tta)
+        answer = ask(model, torch.from_numpy(np.stack([photo.view for photo in seen])), used, tta=tta)
         probs_BC = probabilities(answer.logits_BC, model.temperature)
-        unknown_B = is_unknown(answer.features_BF, model.calibration)
-        descriptions = model.caption_tokens(answer.tokens_BKC, language_used) if describe else [None] * len(views)
+        decisions = self._decide(probs_BC, answer.features_BF, seen)
+        descriptions = model.caption_tokens(answer.tokens_BKC, language_used) if describe else [None] * len(seen)
         return [
             Prediction(
-                decision=decide(probs_BC[row], model.calibration, unknown=bool(unknown_B[row])),
+                decision=decisions[row],
+                confidence=confidence(float(probs_BC[row].max()), decisions[row]),
+                warnings=photo.quality.warnings if photo.quality is not None else (),
                 candidates=self._candidates(
                     probs_BC[row], np.argsort(-probs_BC[row], kind="stable")[:top_k], language_used
                 ),
@@ -192,10 +264,24 @@ class Predictor:
                 description=descriptions[row],
                 description_language=language_used if describe else None,
                 description_names=self._named_instead(descriptions[row], int(probs_BC[row].argmax()), language_used),
-                card=make_card(model.card.classes[int(probs_BC[row].argmax())], language_used),
+                card=make_card(self._classes[int(probs_BC[row].argmax())], language_used),
                 note=self._note_use(note, used, masked, answer.logits_alone_BC[row], probs_BC[row]) if note else None,
             )
-            for row in range(len(views))
+            for row, photo in enumerate(seen)
+        ]
+
+    def _decide(
+        self, probs_BC: NDArray[np.float64], features_BF: NDArray[np.float32], seen: Sequence[SeenPhoto]
+    ) -> list[Decision]:
+        calibration = self._model.calibration
+        return [
+            decide(
+                probs_C,
+                calibration,
+                unknown=bool(unknown),
+                no_plant=photo.quality is not None and photo.quality.shows_no_plant,
+            )
+            for probs_C, unknown, photo in zip(probs_BC, is_unknown(features_BF, calibration), seen, strict=True)
         ]
 
     def _familiarity(self, features_F: NDArray[np.float32]) -> float | None:
@@ -203,12 +289,12 @@ class Predictor:
         return None if rule is None else float(rule.familiarity(features_F[None, :])[0])
 
     def _named_instead(self, description: str | None, first: int, language: str) -> tuple[str, ...]:
-        classes = self._model.card.classes
+        classes = self._classes
         named = named_classes(description, classes, language) if description else frozenset()
         return () if classes[first].class_id in named else tuple(sorted(named))
 
     def _candidates(self, probs_C: NDArray[np.float64], indices: Iterable[int], language: str) -> tuple[Candidate, ...]:
-        found = [(self._model.card.classes[int(index)], float(probs_C[index])) for index in indices]
+        found = [(self._classes[int(index)], float(probs_C[index])) for index in indices]
         return tuple(Candidate(info.class_id, info.label, *names_of(info, language), prob) for info, prob in found)
 
     def _note_use(
@@ -237,15 +323,28 @@ def make_card(info: ClassInfo, language: str) -> Card | None:
                 source=dict(info.text_source),
                 conditions=texts.conditions,
                 confused_with=texts.confused_with,
+                sources=info.sources if "catalogue" in info.text_source.values() else (),
             )
     return None
 
 
-def load_predictor(checkpoint: str | Path, device: DeviceName = "cpu") -> Predictor:
+def load_predictor(
+    checkpoint: str | Path,
+    device: DeviceName = "cpu",
+    catalogue: Path | None = None,
+    *,
+    catalogue_override: bool = False,
+) -> Predictor:
     """Load a trained model to ask it: `load_predictor("best_model.pth").predict("leaf.jpg")`.
+
+    Args:
+        catalogue: a folder of one's own catalogue files, laid over the built-in one: names of crops and diseases.
+        catalogue_override: where the two differ, one's own is right.
 
     Raises:
         CheckpointError: the file is absent, damaged or of another program.
         DeviceError: the device is not there.
+        DataError: the catalogue's files are wrong, or contradict the built-in ones.
     """
-    return Predictor(load_model(Path(checkpoint), device))
+    known = chosen_catalogue(catalogue, override=catalogue_override) if catalogue is not None else None
+    return Predictor(load_model(Path(checkpoint), device), known)

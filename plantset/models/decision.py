@@ -14,7 +14,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Decision = Literal["answer", "unsure", "unknown"]
+Decision = Literal["answer", "unsure", "unknown", "not a leaf"]
+Confidence = Literal["almost certain", "likely", "possible", "doubtful", "none"]
+_CONFIDENCES: tuple[tuple[float, Confidence], ...] = ((0.95, "almost certain"), (0.8, "likely"), (0.5, "possible"))
 _EPSILON = 1e-12
 
 
@@ -115,11 +117,26 @@ def is_unknown(features_NF: NDArray[np.floating], calibration: Calibration) -> N
     return calibration.unknown.familiarity(features_NF) < calibration.unknown.threshold
 
 
-def decide(probs_C: NDArray[np.float64], calibration: Calibration, *, unknown: bool = False) -> Decision:
-    """Return "unknown" for a photo of none of the classes, else "answer" when the best class is sure enough."""
+def decide(
+    probs_C: NDArray[np.float64], calibration: Calibration, *, unknown: bool = False, no_plant: bool = False
+) -> Decision:
+    """Return what is said of a photo: "answer" when the best class is sure enough, else "unsure".
+
+    Args:
+        unknown: it looks like none of the classes: no answer, however probable the best one is.
+        no_plant: nothing in it has a plant's colour. Alone it says little (a leaf may be all brown), but an unknown
+            photo of that kind is "not a leaf".
+    """
     if unknown:
-        return "unknown"
+        return "not a leaf" if no_plant else "unknown"
     return "answer" if float(probs_C.max()) >= calibration.confidence_threshold else "unsure"
+
+
+def confidence(probability: float, decision: Decision) -> Confidence:
+    """Return a calibrated probability as a word; "none" where the photo shows none of the classes."""
+    if decision in ("unknown", "not a leaf"):
+        return "none"
+    return next((word for least, word in _CONFIDENCES if probability >= least), "doubtful")
 
 
 def prediction_set(probs_C: NDArray[np.float64], calibration: Calibration) -> list[int]:

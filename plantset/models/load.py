@@ -233,6 +233,16 @@ class LoadedModel:
         return self.card.class_names
 
     @property
+    def digest(self) -> str:
+        """The digest of the checkpoint that it was read from; empty for one that was not."""
+        return self._checkpoint.digest
+
+    @property
+    def plantset_version(self) -> str:
+        """The version that trained it."""
+        return str(self._checkpoint.meta["plantset_version"])
+
+    @property
     def language(self) -> str:
         """The language in which the model describes by default."""
         return self.card.language

@@ -26,7 +26,9 @@ _EPSILON = 1e-12
 _MAX_STAGES = 64  # deeper towers are transformers of one grid
 
 
-def explain_photos(model: LoadedModel, pixels_BHWC: Tensor, class_index_B: Tensor) -> NDArray[np.float64]:
+def explain_photos(
+    model: LoadedModel, pixels_BHWC: Tensor, class_index_B: Tensor, against_B: Tensor | None = None
+) -> NDArray[np.float64]:
     """Return heat maps (B, H, W) of the size of the photos: what spoke for the class; each sums to 1.
 
     A map is even where nothing spoke for the class. Asked without a note: the note has no place in the photo.
@@ -34,6 +36,8 @@ def explain_photos(model: LoadedModel, pixels_BHWC: Tensor, class_index_B: Tenso
     Args:
         pixels_BHWC: uint8, as `Predictor.read` gives them.
         class_index_B: the class to explain, of each photo.
+        against_B: another class of each photo: then the map shows what spoke for the one rather than for the other, the
+            difference of their logits.
     """
     vision = model.model.vision
     cut = _finer_stage(vision, int(pixels_BHWC.shape[1]), model.device)
@@ -47,6 +51,8 @@ def explain_photos(model: LoadedModel, pixels_BHWC: Tensor, class_index_B: Tenso
         tokens_BNC = seen.tokens_BNC if stage is not None else seen.tokens_BNC.detach().requires_grad_()
         output = model.model(VisionTokens(tokens_BNC, seen.grid, seen.prefix_BPC), None)
         chosen = output.logits_BC.gather(1, class_index_B.to(model.device)[:, None]).sum()
+        if against_B is not None:
+            chosen = chosen - output.logits_BC.gather(1, against_B.to(model.device)[:, None]).sum()
         places = [tokens_BNC] if stage is None else [tokens_BNC, stage]
         gradients = torch.autograd.grad(chosen, places)
     side = int(pixels_BHWC.shape[1])

@@ -36,10 +36,15 @@ _MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a checkpoint holds: `meta` is JSON-able, `tensors` has flat dotted names."""
+    """What a checkpoint holds: `meta` is JSON-able, `tensors` has flat dotted names.
+
+    Attributes:
+        digest: of its content, as the file that was read states it; empty before it was written.
+    """
 
     meta: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
+    digest: str = ""
 
     def section(self, name: str) -> dict[str, Tensor]:
         """Return the tensors named `name.…`, without that prefix."""
@@ -99,7 +104,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     digest = _digest if content["format"] == FORMAT else _sha256
     if digest(content["meta"], content["tensors"]) != content["digest"]:
         raise _damaged(path, tr("its checksum does not match", "sa somme de contrôle ne correspond pas"))
-    return Checkpoint(json.loads(content["meta"]), content["tensors"])
+    return Checkpoint(json.loads(content["meta"]), content["tensors"], content["digest"])
 
 
 def sha256_tensor(tensor: Tensor) -> str:

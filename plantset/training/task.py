@@ -19,6 +19,8 @@ from plantset.data.choices import AugmentPolicy, MixPolicy
 from plantset.data.examples import NotePolicy, task_texts
 from plantset.data.module import DataModule, LoaderSettings, needed_text_length, split_val_in_two, train_vocabulary
 from plantset.data.sampling import sampled_counts
+from plantset.knowledge.catalogue import load_catalogue
+from plantset.knowledge.class_titles import with_names
 from plantset.models.build import create_multimodal_model
 from plantset.models.config import PACKAGED_VISION, usual_frozen_stages
 from plantset.models.decision import Calibration
@@ -169,7 +171,7 @@ def build_card(task: Task) -> ModelCard:
     """Return what is stored beside the weights; not calibrated yet."""
     hashes = sorted(f"{r.split}|{r.class_id}|{r.sha256 or r.image_path}" for r in task.data.records)
     return ModelCard(
-        classes=class_infos(task.data.records),
+        classes=with_names(class_infos(task.data.records), load_catalogue()),
         language=task.config.language,
         vocabulary=task.data.vocabulary if task.model.captioner is not None else None,
         calibration=Calibration(),

@@ -45,3 +45,11 @@ def test_a_class_of_a_minimal_record_has_an_info_without_texts() -> None:
     (info,) = class_infos([Record("a.jpg", "Rouille", "train", class_id="user--rouille")])
 
     assert info == ClassInfo(class_id="user--rouille", label="Rouille")
+
+
+def test_an_info_of_an_earlier_checkpoint_has_no_names_of_its_own() -> None:
+    row = json.loads(json.dumps(dataclasses.asdict(class_infos(RECORDS)[0])))
+    for name in ("crop_names", "disease_names", "sources"):
+        del row[name]
+
+    assert class_info_from_json(row) == class_infos(RECORDS)[0]

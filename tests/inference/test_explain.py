@@ -49,6 +49,21 @@ def test_another_class_has_another_map(predictor: Predictor, views: Tensor) -> N
     assert np.abs(first - second).max() > 0.1 * first.max()
 
 
+def test_a_map_of_two_classes_is_that_of_the_difference_of_their_logits(predictor: Predictor, views: Tensor) -> None:
+    """A model whose first class has the difference of two as its weights is explained alike."""
+    differing: LoadedModel = copy.copy(predictor.model)
+    differing.model = copy.deepcopy(predictor.model.model)
+    with torch.no_grad():
+        linear = differing.model.classifier.linear
+        linear.weight[0] -= linear.weight[2]
+    first, other = torch.zeros(4, dtype=torch.long), torch.full((4,), 2)
+
+    against = explain_photos(predictor.model, views, first, other)
+    plain = explain_photos(differing, views, first)
+
+    np.testing.assert_allclose(against, plain, atol=1e-6)
+
+
 def test_random_weights_destroy_the_map(predictor: Predictor, views: Tensor) -> None:
     """The sanity check of Adebayo et al. 2018 (arXiv 1810.03292): a map must depend on what was learned."""
     broken: LoadedModel = copy.copy(predictor.model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import shutil
@@ -10,11 +11,13 @@ from typing import Literal
 
 import numpy as np
 import pytest
+import torch
 
 from plantset.cli import main
 from plantset.core.errors import ConfigError, DataError
 from plantset.core.language import set_message_language
 from plantset.core.photo import PhotoError
+from plantset.inference.answer import CSV_COLUMNS
 from plantset.inference.config import InferConfig
 from plantset.inference.run import find_photos, infer
 from plantset.models.decision import make_unknown_rule
@@ -104,8 +107,8 @@ def _exit_code(arguments: list[str]) -> int:
 
 
 _KEYS = {
-    "image", "decision", "candidates", "prediction_set", "familiarity", "description", "card", "note", "schema_version",
-    "plantset_version",
+    "image", "decision", "confidence", "warnings", "candidates", "prediction_set", "familiarity", "description", "card",
+    "note", "model", "schema_version", "plantset_version",
 }  # fmt: skip
 
 
@@ -130,11 +133,12 @@ def test_the_json_has_the_documented_keys(checkpoint: Path, photo: Path, tmp_pat
         "source",
         "conditions",
         "confused_with",
+        "sources",
     }
     assert set(row["note"]) == {"given", "used", "names_masked", "first_without", "changed_answer"}
     assert set(row["description"]) == {"text", "language", "generated", "contradicts", "names"}
     assert row["description"]["generated"] is True
-    assert row["schema_version"] == 3
+    assert row["schema_version"] == 4
 
 
 def test_json_lines_have_a_row_a_photo_and_an_error_row_for_the_torn_one(
@@ -173,7 +177,8 @@ def test_an_unsure_answer_is_said_before_its_candidates(
     lines = infer(InferConfig(unsure_checkpoint, photo, device="cpu")).summary().splitlines()
 
     assert lines[0].startswith(f"{photo}: not sure; perhaps ")
-    assert "%" in lines[1]
+    assert lines[1].startswith("  ! too few pixels")
+    assert "%" in lines[2]
 
 
 def test_a_contradicting_number_of_classes_lists_them(checkpoint: Path, photo: Path) -> None:
@@ -183,7 +188,7 @@ def test_a_contradicting_number_of_classes_lists_them(checkpoint: Path, photo: P
     assert all(name in refused.value.problem for name in CLASS_IDS)
 
 
-@pytest.mark.parametrize(("setting", "value"), [("top_k", 0), ("batch_size", 0), ("output", Path("answers.csv"))])
+@pytest.mark.parametrize(("setting", "value"), [("top_k", 0), ("batch_size", 0), ("output", Path("answers.xlsx"))])
 def test_a_wrong_setting_is_refused_by_its_flag(checkpoint: Path, photo: Path, setting: str, value: object) -> None:
     with pytest.raises(ConfigError) as refused:
         infer(InferConfig(checkpoint, photo, device="cpu", **{setting: value}))  # type: ignore[arg-type]
@@ -206,6 +211,104 @@ def test_nothing_to_look_at_is_said_with_the_path(tmp_path: Path, name: str) -> 
 
     with pytest.raises(DataError, match=name):
         find_photos(tmp_path / name)
+
+
+def test_a_pattern_names_the_photos_that_fit_it(tmp_path: Path) -> None:
+    for name in ("a/1.jpg", "a/1.txt", "b/2.jpg", "b/c/3.jpg"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    one_level, every_level = (
+        [path.relative_to(tmp_path).as_posix() for path in find_photos(tmp_path / pattern)]
+        for pattern in ("*/*", "**/*.jpg")
+    )
+    assert one_level == ["a/1.jpg", "b/2.jpg"]
+    assert every_level == ["a/1.jpg", "b/2.jpg", "b/c/3.jpg"]
+
+
+def test_a_pattern_that_names_no_photo_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"\*\.jpg"):
+        find_photos(tmp_path / "*.jpg")
+
+
+def test_photos_of_a_pattern_keep_their_folders_among_the_maps(checkpoint: Path, photo: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(photo, tmp_path / folder / "leaf.jpg")
+
+    infer(InferConfig(checkpoint, tmp_path / "*" / "leaf.jpg", explain=tmp_path / "maps", device="cpu"))
+
+    assert sorted(path.relative_to(tmp_path / "maps").as_posix() for path in (tmp_path / "maps").rglob("*.png")) == [
+        "a/leaf.jpg.png",
+        "b/leaf.jpg.png",
+    ]
+
+
+def test_the_table_has_the_documented_columns_and_a_line_a_photo(
+    checkpoint: Path, folder: Path, tmp_path: Path
+) -> None:
+    infer(InferConfig(checkpoint, folder, output=tmp_path / "answers.csv", device="cpu"))
+
+    with (tmp_path / "answers.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == CSV_COLUMNS
+    assert [bool(row["error"]) for row in rows] == [index == 1 for index in range(8)]
+    assert rows[1]["class_id"] == ""
+
+
+def test_the_table_says_what_the_json_says(checkpoint: Path, photo: Path, tmp_path: Path) -> None:
+    for name in ("answers.csv", "answers.json"):
+        infer(InferConfig(checkpoint, photo, output=tmp_path / name, device="cpu"))
+
+    with (tmp_path / "answers.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    (answer,) = json.loads((tmp_path / "answers.json").read_text(encoding="utf-8"))
+    assert float(row["probability"]) == answer["candidates"][0]["probability"]
+    assert row["prediction_set"].split("|") == [candidate["class_id"] for candidate in answer["prediction_set"]]
+    assert row["model_digest"] == answer["model"]["digest"]
+
+
+def test_an_answer_names_the_model_that_gave_it(checkpoint: Path, photo: Path, tmp_path: Path) -> None:
+    infer(InferConfig(checkpoint, photo, output=tmp_path / "answers.json", device="cpu"))
+
+    (row,) = json.loads((tmp_path / "answers.json").read_text(encoding="utf-8"))
+    stored = torch.load(checkpoint, weights_only=True)
+    assert row["model"]["digest"] == stored["digest"]
+    assert row["model"]["plantset_version"] == json.loads(stored["meta"])["plantset_version"]
+
+
+def test_ones_own_catalogue_names_ones_own_disease(checkpoint: Path, photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "tomato.yaml").write_text(
+        "diseases:\n  late-blight:\n    fr: brûlure du village\n", encoding="utf-8"
+    )
+    set_message_language("fr")
+
+    summary = infer(
+        InferConfig(checkpoint, photo, device="cpu", language="fr", catalogue=tmp_path / "own", catalogue_override=True)
+    ).summary()
+
+    assert "brûlure du village (tomate)  [tomato--late-blight]" in summary
+
+
+def test_a_wrong_catalogue_is_the_users_mistake(checkpoint: Path, photo: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="gone"):
+        infer(InferConfig(checkpoint, photo, device="cpu", catalogue=tmp_path / "gone"))
+
+
+def test_a_map_against_a_class_that_is_not_there_lists_the_classes(
+    checkpoint: Path, photo: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        infer(InferConfig(checkpoint, photo, device="cpu", explain=tmp_path, explain_against="maize--nothing"))
+
+    assert CLASS_IDS[0] in refused.value.fix
+
+
+def test_a_map_against_a_class_needs_a_folder_for_the_maps(checkpoint: Path, photo: Path) -> None:
+    with pytest.raises(ConfigError, match="--explain-against"):
+        infer(InferConfig(checkpoint, photo, device="cpu", explain_against=CLASS_IDS[1]))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -214,6 +215,38 @@ def test_a_photo_that_is_far_from_every_class_is_unknown_however_probable_the_fi
 
     assert answer.decision == "unknown"
     assert answer.familiarity is not None
+
+
+def test_a_strange_picture_without_a_plants_colour_is_not_a_leaf(predictor: Predictor) -> None:
+    answer = with_rule(predictor, threshold=1e9).predict(np.zeros((200, 200, 3), dtype=np.uint8))
+
+    assert (answer.decision, answer.confidence) == ("not a leaf", "none")
+
+
+def test_a_familiar_picture_without_a_plants_colour_is_answered(predictor: Predictor) -> None:
+    answer = with_rule(predictor, threshold=-1e9).predict(np.zeros((200, 200, 3), dtype=np.uint8))
+
+    assert answer.decision == "answer"
+
+
+def test_a_blurred_photo_is_warned_of(predictor: Predictor, photo: Path) -> None:
+    sharp = np.random.default_rng(0).integers(0, 255, (300, 300, 3), dtype=np.uint8)
+
+    assert "blurred" not in predictor.predict(sharp).warnings
+    assert "blurred" in predictor.predict(cv2.GaussianBlur(cv2.GaussianBlur(sharp, (0, 0), 9) * 2, (0, 0), 9)).warnings
+
+
+def test_a_card_from_the_catalogue_names_its_sources() -> None:
+    info = ClassInfo("a", "a", texts={"fr": Texts("Une feuille.")}, sources=("Agrios 2005",))
+
+    from_catalogue, from_user = (
+        make_card(dataclasses.replace(info, text_source={"fr.description": source}), "fr")
+        for source in ("catalogue", "user")
+    )
+
+    assert from_catalogue is not None
+    assert from_user is not None
+    assert (from_catalogue.sources, from_user.sources) == (("Agrios 2005",), ())
 
 
 def test_a_photo_that_is_familiar_enough_is_answered_as_before(predictor: Predictor, photo: Path) -> None:
