@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from plantset.core.photo import PhotoError, decode_photo
+from plantset.core.errors import DataError
 from plantset.core.preprocess import PreprocessConfig
-from plantset.core.records import Record
+from plantset.core.shards import ShardPhotos
 from plantset.data.batch import Batch
 from plantset.data.examples import Examples
 from plantset.data.geometry import Pixels, augment_photo, fit_photo
+from plantset.data.photos import Photos, decode_source
 from plantset.data.sampler import Key
 
 _VIEW_STREAM = 0
@@ -34,14 +35,14 @@ class PhotoReader:
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        photos: Photos | Sequence[Path],
         preprocess: PreprocessConfig,
         *,
         augment: bool = False,
         seed: int = 0,
         photo_seeds: Sequence[int] | None = None,
     ) -> None:
-        self._paths = paths
+        self._photos = photos
         self._preprocess = preprocess
         self._augment = augment
         self._seed = seed
@@ -53,7 +54,22 @@ class PhotoReader:
         Raises:
             PhotoError: the file is missing, broken or no photo; nothing stands in for it.
         """
-        pixels = decode_photo(self._paths[key.index]).pixels
+        return self._view(key, self._photos[key.index])
+
+    def read_many(self, keys: Sequence[Key]) -> list[Pixels]:
+        """Return the views of several photos, asking a store for all of them at once.
+
+        Raises:
+            PhotoError: as for one.
+            DataError: the store does not answer.
+        """
+        if isinstance(self._photos, ShardPhotos) and self._photos.is_remote:
+            found = self._photos.fetch([key.index for key in keys])
+            return [self._view(key, source) for key, source in zip(keys, found, strict=True)]
+        return [self.read(key) for key in keys]
+
+    def _view(self, key: Key, source: Path | bytes) -> Pixels:
+        pixels = decode_source(self._photos, key.index, source).pixels
         if not self._augment:
             return fit_photo(pixels, self._preprocess)
         photo = key.index if self._photo_seeds is None else self._photo_seeds[key.index]
@@ -62,7 +78,7 @@ class PhotoReader:
         return augment_photo(pixels, self._preprocess, rng)
 
 
-class PhotoDataset(Dataset[tuple[Key, Pixels | PhotoError]]):
+class PhotoDataset(Dataset[tuple[Key, Pixels | DataError]]):
     """Key -> (key, view): what DataLoader's workers run.
 
     A broken photo travels back as the error that it is: DataLoader turns one that is raised in a worker into a
@@ -72,24 +88,29 @@ class PhotoDataset(Dataset[tuple[Key, Pixels | PhotoError]]):
     def __init__(self, reader: PhotoReader) -> None:
         self._reader = reader
 
-    def __getitem__(self, key: Key) -> tuple[Key, Pixels | PhotoError]:
+    def __getitem__(self, key: Key) -> tuple[Key, Pixels | DataError]:
+        return self.__getitems__([key])[0]
+
+    def __getitems__(self, keys: Sequence[Key]) -> list[tuple[Key, Pixels | DataError]]:
+        """Return the photos of a batch, which DataLoader then asks for at once; the first broken one alone."""
         try:
-            return key, self._reader.read(key)
-        except PhotoError as error:
-            return key, error
+            return list(zip(keys, self._reader.read_many(keys), strict=True))
+        except DataError as error:
+            return [(keys[0], error)]
 
 
 class PhotoLoader(DataLoader[Batch]):
-    """A DataLoader that raises a worker's `PhotoError` as such, in the process that asked."""
+    """A DataLoader that raises a worker's `DataError` as such, in the process that asked."""
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         """Yield the batches.
 
         Raises:
             PhotoError: a file is missing, broken or no photo.
+            DataError: a store does not answer.
         """
         for batch in super().__iter__():
-            if isinstance(batch, PhotoError):
+            if isinstance(batch, DataError):
                 raise batch
             yield batch
 
@@ -106,11 +127,11 @@ class BatchMaker:
     def __init__(self, examples: Examples) -> None:
         self._examples = examples
 
-    def __call__(self, items: Sequence[tuple[Key, Pixels | PhotoError]]) -> Batch | PhotoError:
+    def __call__(self, items: Sequence[tuple[Key, Pixels | DataError]]) -> Batch | DataError:
         """Collate what DataLoader's workers read; the first broken photo stands for its whole batch."""
         views: list[Pixels] = []
         for _, view in items:
-            if isinstance(view, PhotoError):
+            if isinstance(view, DataError):
                 return view
             views.append(view)
         return self.make([key for key, _ in items], pixels_BHWC=torch.from_numpy(np.stack(views)))
@@ -133,8 +154,3 @@ class BatchMaker:
             weights_B=torch.tensor([0.0 if key.is_padding else 1.0 for key in keys]),
             epoch=keys[0].epoch,
         )
-
-
-def photo_paths(records: Sequence[Record], images_dir: Path) -> list[Path]:
-    """Return where each record's photo lies."""
-    return [images_dir / record.image_path for record in records]
