@@ -61,6 +61,12 @@ VERBS: dict[str, Verb] = {
         "give every photo its disease and its texts",
         "donner à chaque photo sa maladie et ses textes",
     ),
+    "shard": Verb(
+        "plantset.data.config:ShardConfig",
+        "plantset.data.shard:shard",
+        "put photos by the million into a few large Parquet files",
+        "mettre des photos par millions dans quelques gros fichiers Parquet",
+    ),
     "catalogue": Verb(
         "plantset.knowledge.config:CatalogueConfig",
         "plantset.knowledge.catalogue_command:catalogue",
@@ -143,7 +149,7 @@ VERBS: dict[str, Verb] = {
 WANTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("See it work", "Voir comment ça marche", ("doctor", "demo", "demo-data")),
     ("Do it all at once", "Tout faire d'un coup", ("run",)),
-    ("Prepare the data", "Préparer les données", ("clean", "map", "catalogue")),
+    ("Prepare the data", "Préparer les données", ("clean", "map", "catalogue", "shard")),
     ("Train", "Entraîner", ("models", "train", "scale-tpu")),
     ("Judge and use", "Juger et utiliser", ("evaluate", "compare", "review", "infer", "explain")),
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,13 @@ from plantset.core.errors import DataError
 from plantset.core.language import tr
 
 _HASH_BLOCK_BYTES = 1 << 20
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_LEAD_BYTES = 80  # by which values are told apart at first
+_MAX_SIMILAR = 8  # that begin alike; where each row has a value of its own, comparing must not cost more than parsing
+_STAND_IN_VALUE = -987654321
+_STAND_IN = b"%d" % _STAND_IN_VALUE
+_DECODER = json.JSONDecoder()
+_PAIR = re.compile(r'(?:, )?("[^"\\]*"): ')
 _ODD_NAMES = "backslashreplace"  # how lone surrogates are encoded
 
 
@@ -87,22 +95,90 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
-def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line number from 1, object) for each line that is not blank.
+def read_json_lines(path: Path, *, repeated: Sequence[str] = ()) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number from 1, object) for each line that is not blank; the file is streamed, not held.
+
+    Args:
+        repeated: keys whose values are often the same together, such as the texts of a class. From the first of them
+            on, a run of them that stood in an earlier row is compared, not parsed, and the rows share its values.
 
     Raises:
         DataError: the file is absent, or a line is not a JSON object; file and line named.
     """
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
+    parse = _RepeatedRun(repeated).parse if repeated else _parse
+    for number, place, line in _lines(path):
         try:
-            row = json.loads(line)
+            row = parse(line)
         except json.JSONDecodeError as error:
             raise _bad_line(path, number, error.msg) from error
+        except UnicodeDecodeError as error:
+            raise _not_utf8(path, error, place) from error
         if not isinstance(row, dict):
             raise _bad_line(path, number, f"{type(row).__name__}, expected an object")
         yield number, row
+
+
+def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (number from 1, place of its first byte, line) of each line that is not blank; no byte-order mark."""
+    place = 0
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                text = line[3:] if number == 1 and line.startswith(_BYTE_ORDER_MARK) else line
+                if not text.isspace() and text:
+                    yield number, place + len(line) - len(text), text
+                place += len(line)
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _parse(line: bytes) -> Any:
+    return json.loads(line.decode())  # `loads` would guess the encoding of bytes
+
+
+class _RepeatedRun:
+    """Parse lines of which many hold the same run of keys and values: it is compared, not parsed again."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = frozenset(keys)
+        self._first = keys[0]
+        self._lead = f"{json.dumps(keys[0])}: ".encode()
+        self._known: dict[bytes, list[tuple[bytes, dict[str, Any]]]] = {}
+
+    def parse(self, line: bytes) -> Any:
+        """Return what `json.loads` does, but for the order of the keys.
+
+        Raises:
+            JSONDecodeError, UnicodeDecodeError: as `json.loads` and `decode` raise them.
+        """
+        start = line.find(self._lead)
+        if start < 0:
+            return _parse(line)
+        similar = self._known.setdefault(line[start : start + _LEAD_BYTES], [])
+        for text, run in similar:
+            if line.startswith(text, start):
+                row = _parse(line[:start] + self._lead + _STAND_IN + line[start + len(text) :])
+                if isinstance(row, dict) and row.get(self._first) == _STAND_IN_VALUE:  # not a key of an inner object
+                    row.update(run)
+                    return row
+        row = _parse(line)
+        if isinstance(row, dict) and len(similar) < _MAX_SIMILAR:
+            run_text, run = self._run_from(line[start:].decode())
+            if run and run.items() <= row.items():
+                similar.append((run_text.encode(), run))
+                row.update(run)  # the very objects that later rows will have
+        return row
+
+    def _run_from(self, tail: str) -> tuple[str, dict[str, Any]]:
+        """Return the run of wanted keys that `tail` begins with, as text and parsed."""
+        run: dict[str, Any] = {}
+        end = 0
+        while found := _PAIR.match(tail, end):
+            key = json.loads(found[1])
+            if key not in self._keys or key in run:
+                break
+            run[key], end = _DECODER.raw_decode(tail, found.end())
+        return tail[:end], run
 
 
 def read_text(path: Path) -> str:
@@ -110,21 +186,9 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise DataError(
-            tr(f"cannot read {path}: {error.strerror}", f"impossible de lire {path} : {error.strerror}"),
-            tr("check the path and its permissions", "vérifiez le chemin et ses droits d'accès"),
-        ) from error
+        raise _unreadable(path, error) from error
     except UnicodeDecodeError as error:
-        raise DataError(
-            tr(
-                f"{path} is not UTF-8 (byte {error.start} is 0x{error.object[error.start]:02x})",
-                f"{path} n'est pas en UTF-8 (octet {error.start} : 0x{error.object[error.start]:02x})",
-            ),
-            tr(
-                f"save it as UTF-8, for example: iconv -f WINDOWS-1252 -t UTF-8 {path.name}",
-                f"enregistrez-le en UTF-8, par exemple : iconv -f WINDOWS-1252 -t UTF-8 {path.name}",
-            ),
-        ) from error
+        raise _not_utf8(path, error) from error
 
 
 def sha256_file(path: Path) -> str:
@@ -140,6 +204,25 @@ def sha256_json(value: object) -> str:
     """Return the SHA-256 of the value's canonical JSON (sorted keys), for fingerprints of settings."""
     canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(canonical.encode("utf-8", _ODD_NAMES)).hexdigest()
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    return DataError(
+        tr(f"cannot read {path}: {error.strerror}", f"impossible de lire {path} : {error.strerror}"),
+        tr("check the path and its permissions", "vérifiez le chemin et ses droits d'accès"),
+    )
+
+
+def _not_utf8(path: Path, error: UnicodeDecodeError, line_start: int = 0) -> DataError:
+    place, byte = line_start + error.start, error.object[error.start]
+    return DataError(
+        tr(f"{path} is not UTF-8 (byte {place} is 0x{byte:02x})",
+           f"{path} n'est pas en UTF-8 (octet {place} : 0x{byte:02x})"),
+        tr(
+            f"save it as UTF-8, for example: iconv -f WINDOWS-1252 -t UTF-8 {path.name}",
+            f"enregistrez-le en UTF-8, par exemple : iconv -f WINDOWS-1252 -t UTF-8 {path.name}",
+        ),
+    )  # fmt: skip
 
 
 def _bad_line(path: Path, number: int, why: str) -> DataError:

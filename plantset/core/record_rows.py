@@ -12,12 +12,13 @@ import marshal
 import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
+from plantset.core.compact import RecordT, maker_of
 from plantset.core.errors import DataError
 from plantset.core.language import tr
 
-RecordT = TypeVar("RecordT")
+_SMALL_KEY_BYTES = 64
 
 
 class FieldMismatchError(Exception):
@@ -29,8 +30,6 @@ class _Field:
     name: str
     annotation: str
     empty: Any
-    is_required: bool
-    must_be_named: bool
 
 
 class RowReader(Generic[RecordT]):
@@ -53,21 +52,27 @@ class RowReader(Generic[RecordT]):
         of_one_row: Collection[str] = (),
     ) -> None:
         self._path = path
-        self._kind = kind
+        self._make = maker_of(kind)
         self._convert = convert
         self._of_one_row = of_one_row
-        self._fields = [
-            _Field(
+        self._fields = {
+            spec.name: _Field(
                 name=spec.name,
                 annotation=str(spec.type).removesuffix(" | None"),
                 empty=None if spec.default_factory is dataclasses.MISSING else spec.default_factory(),
-                is_required=spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING,
-                must_be_named=spec.name in must_be_named,
             )
             for spec in dataclasses.fields(kind)  # type: ignore[arg-type]  # a dataclass is more than its constructor
+        }
+        self._required = [
+            spec.name
+            for spec in dataclasses.fields(kind)  # type: ignore[arg-type]
+            if spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING
         ]
+        self._named = [name for name in must_be_named if name in self._fields]
+        self._empty = {name: field.empty for name, field in self._fields.items() if field.empty is not None}
         self._texts: dict[str, str] = {}
         self._values: dict[tuple[str, bytes], Any] = {}
+        self._seen: dict[tuple[str, int], tuple[Any, Any]] = {}
 
     def read(self, number: int, row: Mapping[str, Any]) -> RecordT:
         """Return the record of one row.
@@ -75,30 +80,42 @@ class RowReader(Generic[RecordT]):
         Raises:
             DataError: a field is missing or of another type; file, line and field named.
         """
-        values: dict[str, Any] = {}
-        for field in self._fields:
-            value = row.get(field.name)
-            if value is None:
-                if field.is_required or (field.must_be_named and field.name not in row):
-                    raise self._error(number, field.name, tr("is missing", "est absent"))
-                if field.empty is not None:
-                    values[field.name] = field.empty
+        values = self._empty.copy()
+        fields, texts, of_one_row = self._fields, self._texts, self._of_one_row
+        for name, value in row.items():
+            field = fields.get(name)
+            if value is None or field is None:
+                continue
+            if type(value) is str and field.annotation == "str":  # most of them: worth no call
+                values[name] = value if name in of_one_row else texts.setdefault(value, value)
                 continue
             try:
-                values[field.name] = self._shared(field, value)
+                values[name] = self._shared(field, value)
             except FieldMismatchError as mismatch:
-                raise self._error(number, field.name, str(mismatch)) from mismatch
-        return self._kind(**values)
+                raise self._error(number, name, str(mismatch)) from mismatch
+        for name in self._required:
+            if name not in values:
+                raise self._error(number, name, tr("is missing", "est absent"))
+        for name in self._named:
+            if name not in row:
+                raise self._error(number, name, tr("is missing", "est absent"))
+        return self._make(values)
 
     def _shared(self, field: _Field, value: Any) -> Any:
         """Return the checked value in the record's own type, the same object for an equal value."""
         if type(value) is str:
-            checked = self._convert(field.annotation, value)
-            return checked if field.name in self._of_one_row else self._texts.setdefault(checked, checked)
+            return self._texts.setdefault(value, self._convert(field.annotation, value))
+        seen = self._seen.get((field.name, id(value)))  # the very object of an earlier row, where those are shared
+        if seen is not None:
+            return seen[1]
         # version 2 writes no back references, so equal values have equal bytes; the digest keeps the key small
-        key = (field.annotation, hashlib.sha1(marshal.dumps(value, 2), usedforsecurity=False).digest())
+        data = marshal.dumps(value, 2)
+        if len(data) > _SMALL_KEY_BYTES:
+            data = hashlib.sha1(data, usedforsecurity=False).digest()
+        key = (field.annotation, data)
         if key not in self._values:
             self._values[key] = self._convert(field.annotation, self._with_shared_texts(value))
+            self._seen[field.name, id(value)] = value, self._values[key]  # held, so that no other gets its id
         return self._values[key]
 
     def _with_shared_texts(self, value: Any) -> Any:

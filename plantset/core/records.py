@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
+from plantset.core.compact import shares_all_but
 from plantset.core.errors import DataError
 from plantset.core.files import read_json, read_json_lines, write_json, write_json_lines
 from plantset.core.language import tr
@@ -104,7 +105,11 @@ class Match:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
+@shares_all_but(
+    "image_path", "split", "text", "texts", "original_size", "size", "sha256", "phash", "group", "source_path",
+    "issues", "taken_at", "group_rules", "copy_of", "shard_row",
+)  # fmt: skip
+@dataclass(frozen=True)
 class Record:
     """One photo with its class and its texts, as training, evaluation and inference read it.
 
@@ -116,6 +121,7 @@ class Record:
         texts: language tag -> what is said of the disease.
         text_source: field name -> "user", "catalogue" or "photo".
         mask_terms: names and synonyms, both languages, that notes must not contain.
+        shard_row: where its photo lies in shards (`core.shards`), over all their files; absent where it is a file.
     """
 
     image_path: str
@@ -147,6 +153,7 @@ class Record:
     copy_of: str | None = None
     reviewed: str | None = None
     label_before: str | None = None
+    shard_row: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +234,16 @@ def read_records(path: Path) -> list[Record]:
     Raises:
         DataError: absent, empty or with a wrong field; file, line and field named.
     """
-    records = _read_all(path, Record)
+    return with_class_ids(_read_all(path, Record))
+
+
+def record_reader(path: Path) -> RowReader[Record]:
+    """Return what checks rows that stand for the lines of `path` and makes records of them."""
+    return _reader(path, Record)
+
+
+def with_class_ids(records: list[Record]) -> list[Record]:
+    """Give each record without a `class_id` the one that its label makes; the list is changed and returned."""
     class_ids: dict[str, str] = {}
     for position, record in enumerate(records):
         if not record.class_id:
@@ -295,6 +311,10 @@ def to_row(record: Any, *, keep_empty: bool = False) -> dict[str, Any]:
     return {key: value for key, value in row.items() if keep_empty or key == "text" or value not in (None, (), {})}
 
 
+_OF_ONE_CLASS = (
+    "text", "class_id", "disease_id", "crop", "disease", "agent", "kind", "texts", "text_source", "language",
+    "mask_terms", "match",
+)  # fmt: skip
 _OF_ONE_PHOTO = frozenset({"image_path", "source_path", "sha256", "phash", "taken_at", "copy_of"})
 
 _RecordT = TypeVar("_RecordT", CleanRecord, RejectedRecord, Record, ManifestMeta)
@@ -307,7 +327,7 @@ def _reader(path: Path, kind: type[_RecordT]) -> RowReader[_RecordT]:
 
 def _read_all(path: Path, kind: type[_RecordT]) -> list[_RecordT]:
     reader = _reader(path, kind)
-    records = [reader.read(number, row) for number, row in read_json_lines(path)]
+    records = [reader.read(number, row) for number, row in read_json_lines(path, repeated=_OF_ONE_CLASS)]
     if not records:
         raise DataError(
             tr(f"{path} has no record", f"{path} ne contient aucun enregistrement"),

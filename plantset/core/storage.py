@@ -7,7 +7,9 @@ else: `url_of` gives them back, so `parent`, `/` and `with_name` work on both ki
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from plantset.core.errors import ConfigError, DataError
+from plantset.core.files import atomic_path, write_bytes
 from plantset.core.language import tr
 
 _REMOTE = re.compile(r"^([a-z][a-z0-9+]+):/+")  # two letters or more: C:/photos is a folder of Windows
@@ -61,13 +64,58 @@ def read_stored(path: Path) -> bytes:
         raise _no_answer(path, error) from error
 
 
+def read_ranges(places: Sequence[tuple[Path, int, int]]) -> list[bytes]:
+    """Return parts of files of one store, (path, first byte, size) each, asked for all at once.
+
+    Raises:
+        OSError: a file is absent or may not be read.
+        DataError: the store doesn't answer.
+    """
+    paths, starts, sizes = zip(*places, strict=True)
+    ends = [start + size for start, size in zip(starts, sizes, strict=True)]
+    try:
+        found = _store(paths[0]).cat_ranges([url_of(path) for path in paths], list(starts), ends, on_error="raise")
+    except _network_errors(paths[0]) as error:
+        raise _no_answer(paths[0], error) from error
+    return [bytes(data) for data in found]
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a local path to write to; on success the file is moved to `path`, here or in a store, at once and whole.
+
+    Raises:
+        DataError: the store doesn't answer.
+    """
+    if not is_remote(path):
+        with atomic_path(path) as temporary:
+            yield temporary
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder) / path.name
+        yield local
+        _forget(path)
+        try:
+            _store(path).put_file(str(local), url_of(path))
+        except _network_errors(path) as error:
+            raise _no_answer(path, error) from error
+
+
+def open_stored(path: Path) -> Any:
+    """Open a file to read parts of it; it closes at the end of a `with`."""
+    return _store(path).open(url_of(path), "rb") if is_remote(path) else path.open("rb")
+
+
 def write_stored(path: Path, content: bytes) -> None:
-    """Write a whole object to a store, which shows it only when it is complete.
+    """Write a whole file, here or in a store: nobody sees a part of it.
 
     Raises:
         OSError: it may not be written.
         DataError: the store doesn't answer.
     """
+    if not is_remote(path):
+        write_bytes(path, content)
+        return
     _forget(path)
     try:
         _store(path).pipe_file(url_of(path), content)

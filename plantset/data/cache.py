@@ -30,7 +30,6 @@ from plantset.core.errors import ConfigError, DataError
 from plantset.core.files import sha256_json
 from plantset.core.language import tr
 from plantset.core.log import progress, say
-from plantset.core.photo import PhotoError
 from plantset.data.batch import Batch
 from plantset.data.choices import CacheDtype
 from plantset.data.dataset import BatchMaker, PhotoReader
@@ -252,10 +251,10 @@ def _encoded(
         yield [(bytes.fromhex(spec.photo_hashes[key.index]), key.epoch) for key in keys], features
 
 
-def _stack(items: Sequence[tuple[Key, Pixels | PhotoError]]) -> tuple[list[Key], Tensor] | PhotoError:
+def _stack(items: Sequence[tuple[Key, Pixels | DataError]]) -> tuple[list[Key], Tensor] | DataError:
     views: list[Pixels] = []
     for _, view in items:
-        if isinstance(view, PhotoError):
+        if isinstance(view, DataError):
             return view
         views.append(view)
     return [key for key, _ in items], torch.from_numpy(np.stack(views))

@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from plantset.core.photo import PhotoError, decode_photo
+from plantset.core.errors import DataError
 from plantset.core.preprocess import PreprocessConfig
-from plantset.core.records import Record
+from plantset.core.shards import ShardPhotos
 from plantset.core.vocabulary import PAD_ID
 from plantset.data.batch import Batch
 from plantset.data.choices import AugmentPolicy
 from plantset.data.examples import Examples
 from plantset.data.geometry import Pixels, augment_photo, fit_photo
 from plantset.data.mixing import Mixer, neighbours
+from plantset.data.photos import Photos, decode_source
 from plantset.data.sampler import Key
 
 _VIEW_STREAM = 0
@@ -38,14 +39,14 @@ class PhotoReader:
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        photos: Photos | Sequence[Path],
         preprocess: PreprocessConfig,
         *,
         augment: AugmentPolicy | None = None,
         seed: int = 0,
         photo_seeds: Sequence[int] | None = None,
     ) -> None:
-        self._paths = paths
+        self._photos = photos
         self._preprocess = preprocess
         self._augment = augment
         self._seed = seed
@@ -57,7 +58,22 @@ class PhotoReader:
         Raises:
             PhotoError: the file is missing, broken or no photo; nothing stands in for it.
         """
-        pixels = decode_photo(self._paths[key.index]).pixels
+        return self._view(key, self._photos[key.index])
+
+    def read_many(self, keys: Sequence[Key]) -> list[Pixels]:
+        """Return the views of several photos, asking a store for all of them at once.
+
+        Raises:
+            PhotoError: as for one.
+            DataError: the store does not answer.
+        """
+        if isinstance(self._photos, ShardPhotos) and self._photos.is_remote:
+            found = self._photos.fetch([key.index for key in keys])
+            return [self._view(key, source) for key, source in zip(keys, found, strict=True)]
+        return [self.read(key) for key in keys]
+
+    def _view(self, key: Key, source: Path | bytes) -> Pixels:
+        pixels = decode_source(self._photos, key.index, source).pixels
         if self._augment is None:
             return fit_photo(pixels, self._preprocess)
         photo = key.index if self._photo_seeds is None else self._photo_seeds[key.index]
@@ -66,7 +82,7 @@ class PhotoReader:
         return augment_photo(pixels, self._preprocess, rng, self._augment)
 
 
-class PhotoDataset(Dataset[tuple[Key, Pixels | PhotoError]]):
+class PhotoDataset(Dataset[tuple[Key, Pixels | DataError]]):
     """Key -> (key, view): what DataLoader's workers run.
 
     A broken photo travels back as the error that it is: DataLoader turns one that is raised in a worker into a
@@ -76,24 +92,29 @@ class PhotoDataset(Dataset[tuple[Key, Pixels | PhotoError]]):
     def __init__(self, reader: PhotoReader) -> None:
         self._reader = reader
 
-    def __getitem__(self, key: Key) -> tuple[Key, Pixels | PhotoError]:
+    def __getitem__(self, key: Key) -> tuple[Key, Pixels | DataError]:
+        return self.__getitems__([key])[0]
+
+    def __getitems__(self, keys: Sequence[Key]) -> list[tuple[Key, Pixels | DataError]]:
+        """Return the photos of a batch, which DataLoader then asks for at once; the first broken one alone."""
         try:
-            return key, self._reader.read(key)
-        except PhotoError as error:
-            return key, error
+            return list(zip(keys, self._reader.read_many(keys), strict=True))
+        except DataError as error:
+            return [(keys[0], error)]
 
 
 class PhotoLoader(DataLoader[Batch]):
-    """A DataLoader that raises a worker's `PhotoError` as such, in the process that asked."""
+    """A DataLoader that raises a worker's `DataError` as such, in the process that asked."""
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         """Yield the batches.
 
         Raises:
             PhotoError: a file is missing, broken or no photo.
+            DataError: a store does not answer.
         """
         for batch in super().__iter__():
-            if isinstance(batch, PhotoError):
+            if isinstance(batch, DataError):
                 raise batch
             yield batch
 
@@ -115,11 +136,11 @@ class BatchMaker:
         self._examples = examples
         self._mixer = mixer
 
-    def __call__(self, items: Sequence[tuple[Key, Pixels | PhotoError]]) -> Batch | PhotoError:
+    def __call__(self, items: Sequence[tuple[Key, Pixels | DataError]]) -> Batch | DataError:
         """Collate what DataLoader's workers read; the first broken photo stands for its whole batch."""
         views: list[Pixels] = []
         for _, view in items:
-            if isinstance(view, PhotoError):
+            if isinstance(view, DataError):
                 return view
             views.append(view)
         return self.make([key for key, _ in items], pixels_BHWC=torch.from_numpy(np.stack(views)))
@@ -148,11 +169,6 @@ class BatchMaker:
             other_labels_B=None if shares_B is None else neighbours(labels_B),
             other_shares_B=shares_B,
         )
-
-
-def photo_paths(records: Sequence[Record], images_dir: Path) -> list[Path]:
-    """Return where each record's photo lies."""
-    return [images_dir / record.image_path for record in records]
 
 
 def _given(pixels_BHWC: Tensor | None, features_B: Tensor | None) -> Tensor:

@@ -19,15 +19,16 @@ from torch.utils.data import Sampler
 from plantset.core.bounds import check_at_least
 from plantset.core.errors import DataError
 from plantset.core.language import tr
-from plantset.core.photo import PhotoError
 from plantset.core.preprocess import PreprocessConfig
-from plantset.core.records import Record, Split, class_names, find_images_dir, read_meta, read_records
+from plantset.core.records import Record, Split, class_names, read_meta
+from plantset.core.shards import open_photos
 from plantset.core.vocabulary import Vocabulary
 from plantset.data.choices import AugmentPolicy, MixPolicy, Sampling
-from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader, photo_paths, start_worker
+from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader, start_worker
 from plantset.data.examples import Examples, NotePolicy, caption_targets, task_texts
 from plantset.data.geometry import Pixels
 from plantset.data.mixing import PIXEL_AXES, Mixer
+from plantset.data.photos import photos_of
 from plantset.data.sampler import EpochSampler, Key
 from plantset.data.sampling import ClassBalance
 
@@ -143,7 +144,7 @@ class DataModule:
 
     def reader(self, records: Sequence[Record], *, augment: AugmentPolicy | None = None) -> PhotoReader:
         """Return what reads these records' photos."""
-        return PhotoReader(photo_paths(records, self.images_dir), self.preprocess, augment=augment, seed=self.seed)
+        return PhotoReader(photos_of(records, self.images_dir), self.preprocess, augment=augment, seed=self.seed)
 
     def train_dataloader(self, *, epoch: int = 0, start: int = 0) -> PhotoLoader:
         """Return this process's part of one epoch of shuffled, augmented training batches.
@@ -262,7 +263,7 @@ def create_data_module(
     """Read a manifest and return its loaders.
 
     Args:
-        jsonl_file: what `map` wrote, or any JSONL with image_path, label, split and text.
+        jsonl_file: what `map` wrote, any JSONL with image_path, label, split and text, or a folder that `shard` wrote.
         root_dir: the images folder; by default the one that the manifest names.
         batch_size: photos in a batch; the last one of an epoch is padded with photos of weight 0.
         image_size: side of the square input in pixels.
@@ -286,8 +287,7 @@ def create_data_module(
         ]
     )
     path = Path(jsonl_file)
-    records = read_records(path)
-    images_dir = find_images_dir(path, records, Path(root_dir) if root_dir is not None else None)
+    records, images_dir = open_photos(path, Path(root_dir) if root_dir is not None else None)
     if preprocess is None:
         preprocess = _resized(IMAGENET_PREPROCESS, image_size)
     return DataModule(
@@ -307,7 +307,7 @@ def create_data_module(
 def make_loader(
     reader: PhotoReader,
     sampler: Iterable[list[Key]],
-    collate: Callable[[Sequence[tuple[Key, Pixels | PhotoError]]], Any],
+    collate: Callable[[Sequence[tuple[Key, Pixels | DataError]]], Any],
     settings: LoaderSettings,
     *,
     keep_workers: bool = False,
@@ -346,7 +346,7 @@ def photo_batches(
     examples = Examples(
         records, sorted({r.class_id for r in records}), vocabulary=None, caption_length=1, notes=None, seed=0
     )
-    reader = PhotoReader(photo_paths(records, images_dir), preprocess)
+    reader = PhotoReader(photos_of(records, images_dir), preprocess)
     for batch in make_loader(reader, sampler, BatchMaker(examples), settings):
         real = int(batch.weights_B.sum())
         assert batch.pixels_BHWC is not None

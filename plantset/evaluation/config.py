@@ -22,13 +22,21 @@ class EvaluateConfig:
         fr="le modèle entraîné, par exemple checkpoints/best_model.pth ; il est lu, jamais modifié",
     )
     jsonl_file: Path = option(
-        en="the photos with their classes and texts: what `plantset map` wrote",
-        fr="les photos avec leurs classes et leurs textes : ce que `plantset map` a écrit",
+        en="the photos with their classes and texts: what `plantset map` wrote, or the folder of `plantset shard`",
+        fr="les photos avec leurs classes et leurs textes : ce que `plantset map` a écrit, ou le dossier de `plantset"
+        " shard`",
     )
     root_dir: Path | None = option(
         None,
         en="folder of the cleaned photos; give it when they were moved (default: what the JSONL's sidecar says)",
         fr="dossier des photos nettoyées ; à donner si elles ont été déplacées (sinon : celui noté à côté du JSONL)",
+    )
+    skip_broken: bool = option(
+        False,
+        en="decode every photo first, and leave out those that are broken, counted and listed in skipped_photos.jsonl;"
+        " otherwise the first broken one stops with its name",
+        fr="décoder d'abord chaque photo et laisser de côté les photos abîmées, comptées et listées dans"
+        " skipped_photos.jsonl ; sinon, la première photo abîmée arrête tout, avec son nom",
     )
     num_classes: int | None = option(
         None,

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from plantset.core.photo import decode_photo, encode_jpeg
+from plantset.core.photo import encode_jpeg
 from plantset.core.records import Record
+from plantset.data.photos import decode_one, photos_of
 from plantset.evaluation.classification import Confusion
 from plantset.evaluation.predict import PhotoSource
 
@@ -37,22 +38,25 @@ def show_confusions(
 ) -> tuple[ConfusionPhotos, ...]:
     """Return miniatures of the photos that each pair was surest about."""
     predicted = probs_NC.argmax(axis=1)
-    by_pair: dict[tuple[str, str], list[str]] = {}
+    by_pair: dict[tuple[str, str], list[Record]] = {}
     for at in np.argsort(-probs_NC.max(axis=1), kind="stable").tolist():
         pair = (records[at].class_id, class_names[predicted[at]])
-        by_pair.setdefault(pair, []).append(records[at].image_path)
+        by_pair.setdefault(pair, []).append(records[at])
     return tuple(
         ConfusionPhotos(
             pair.true,
             pair.predicted,
-            tuple((path, _miniature(source, path)) for path in by_pair[pair.true, pair.predicted][:_PHOTOS_OF_A_PAIR]),
+            tuple(
+                (record.image_path, _miniature(source, record))
+                for record in by_pair[pair.true, pair.predicted][:_PHOTOS_OF_A_PAIR]
+            ),
         )
         for pair in confusions
     )
 
 
-def _miniature(source: PhotoSource, image_path: str) -> bytes:
-    pixels = decode_photo(source.images_dir / image_path).pixels
+def _miniature(source: PhotoSource, record: Record) -> bytes:
+    pixels = decode_one(photos_of([record], source.images_dir), 0).pixels
     scale = _SIDE_PX / max(pixels.shape[:2])
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

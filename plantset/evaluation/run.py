@@ -11,7 +11,8 @@ from plantset.core.files import sha256_file
 from plantset.core.language import tr
 from plantset.core.options import write_resolved
 from plantset.core.page import number
-from plantset.core.records import find_images_dir, read_records
+from plantset.core.shards import open_photos
+from plantset.data.broken import skip_broken
 from plantset.evaluation.config import EvaluateConfig
 from plantset.evaluation.measure import evaluate_model
 from plantset.evaluation.output import log_test_opening, write_evaluation
@@ -64,8 +65,9 @@ def evaluate(config: EvaluateConfig) -> EvaluateReport:
     _check_numbers(config)
     model = load_model(config.checkpoint, config.device)
     check_num_classes(config.num_classes, model.class_names)
-    records = read_records(config.jsonl_file)
-    images_dir = find_images_dir(config.jsonl_file, records, config.root_dir)
+    records, images_dir = open_photos(config.jsonl_file, config.root_dir)
+    if config.skip_broken:
+        records = skip_broken(records, images_dir, config.output_dir, num_workers=config.num_workers)
     checkpoint_sha256 = sha256_file(config.checkpoint)
     if config.split == "test":
         log_test_opening(

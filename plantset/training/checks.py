@@ -12,6 +12,7 @@ from plantset.core.errors import ConfigError, DataError
 from plantset.core.language import tr
 from plantset.core.log import say
 from plantset.core.records import Record
+from plantset.core.shards import check_shards
 from plantset.data.choices import MixPolicy
 from plantset.models.multimodal import MultimodalModel
 from plantset.training.config import TrainConfig
@@ -172,6 +173,9 @@ def check_photos(records: Sequence[Record], images_dir: Path) -> None:
                 "gardez une ligne de chacune, ou refaites-le : plantset clean",
             ),
         )
+    if records[0].shard_row is not None:
+        check_shards(images_dir)
+        return
     missing = [path for path in listed if not (images_dir / path).is_file()]
     if missing:
         raise DataError(

@@ -27,11 +27,21 @@ ScheduleName = Literal["cosine", "constant", "one-cycle"]
 class TrainConfig:
     """Train a model on a multimodal manifest; leaves best_model.pth and last_model.pth in the checkpoint folder."""
 
-    jsonl_file: Path = option(en="the manifest that `plantset map` wrote", fr="le manifeste écrit par `plantset map`")
+    jsonl_file: Path = option(
+        en="the manifest that `plantset map` wrote, or the folder that `plantset shard` wrote (here, s3://, gs://)",
+        fr="le manifeste écrit par `plantset map`, ou le dossier écrit par `plantset shard` (ici, s3://, gs://)",
+    )
     root_dir: Path | None = option(
         None,
         en="folder of the images; by default the one that the manifest names",
         fr="dossier des images ; par défaut celui que nomme le manifeste",
+    )
+    skip_broken: bool = option(
+        False,
+        en="decode every photo first, and leave out those that are broken, counted and listed in skipped_photos.jsonl;"
+        " otherwise the first broken one stops with its name",
+        fr="décoder d'abord chaque photo et laisser de côté les photos abîmées, comptées et listées dans"
+        " skipped_photos.jsonl ; sinon, la première photo abîmée arrête tout, avec son nom",
     )
     num_classes: int | None = option(
         None,

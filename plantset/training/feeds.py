@@ -11,10 +11,10 @@ from torch import Tensor
 
 from plantset.core.files import sha256_json
 from plantset.data.cache import CachedLoader, CacheSpec, FeatureCache, FeatureStore
-from plantset.data.dataset import BatchMaker, PhotoLoader, PhotoReader, photo_paths
+from plantset.data.dataset import BatchMaker, PhotoLoader, PhotoReader
 from plantset.data.mixing import PIXEL_AXES
 from plantset.data.module import TrainEpochs
-from plantset.data.photo_hashes import hash_photos
+from plantset.data.photos import photo_digests, photos_of
 from plantset.models.multimodal import MultimodalModel
 from plantset.runtime.checkpoint import sha256_tensor
 from plantset.runtime.strategy import Strategy
@@ -92,10 +92,10 @@ def cached_views(config: TrainConfig) -> int:
 def _open(store: FeatureStore, task: Task, strategy: Strategy, *, is_training: bool) -> FeatureCache:
     """Return the features of a split; a photo's views are seeded by its content, so that they outlive its position."""
     data = task.data
-    paths = photo_paths(data.split("train" if is_training else "val"), data.images_dir)
-    hashes = tuple(hash_photos(paths, store.root / "photo_hashes.json"))
+    photos = photos_of(data.split("train" if is_training else "val"), data.images_dir)
+    hashes = photo_digests(photos, store.root / "photo_hashes.json")
     reader = PhotoReader(
-        paths,
+        photos,
         data.preprocess,
         augment=data.augment if is_training else None,
         seed=data.seed,

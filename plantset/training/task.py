@@ -14,7 +14,9 @@ from torch import Tensor
 from plantset.core.classes import class_infos
 from plantset.core.files import sha256_json
 from plantset.core.options import to_json_values
-from plantset.core.records import Record, class_names, find_images_dir, read_records
+from plantset.core.records import Record, class_names
+from plantset.core.shards import open_photos
+from plantset.data.broken import skip_broken
 from plantset.data.choices import AugmentPolicy, MixPolicy
 from plantset.data.examples import NotePolicy, task_texts
 from plantset.data.module import DataModule, LoaderSettings, needed_text_length, split_val_in_two, train_vocabulary
@@ -73,8 +75,9 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
     mixing = MixPolicy(config.mixup, config.cutmix, config.mix_prob)
     mixes = mixing.mixes
     check_share(config.batch_size, world_size, in_pairs=mixes)
-    records = read_records(config.jsonl_file)
-    images_dir = find_images_dir(config.jsonl_file, records, config.root_dir)
+    records, images_dir = open_photos(config.jsonl_file, config.root_dir)
+    if config.skip_broken:
+        records = skip_broken(records, images_dir, config.checkpoint_dir, num_workers=config.num_workers)
     check_photos(records, images_dir)
     names = class_names(records)
     check_classes(config.num_classes, names, records)

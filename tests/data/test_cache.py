@@ -16,9 +16,10 @@ from plantset.core.errors import ConfigError, DataError
 from plantset.data import cache as cache_module
 from plantset.data.cache import CachedLoader, CacheSpec, FeatureCache, FeatureStore
 from plantset.data.choices import AugmentPolicy
-from plantset.data.dataset import BatchMaker, PhotoReader, photo_paths
+from plantset.data.dataset import BatchMaker, PhotoReader
 from plantset.data.feature_files import FeatureFile, find_files, scale_rows
 from plantset.data.module import DataModule, LoaderSettings, create_data_module
+from plantset.data.photos import photos_of
 from plantset.data.sampler import EpochSampler, Key
 
 HASHES = tuple(f"{n:064x}" for n in range(32))
@@ -55,7 +56,7 @@ def module(manifest: Path) -> DataModule:
 
 def _reader(module: DataModule) -> PhotoReader:
     """The views of the 32 training photos, seeded by their hashes."""
-    paths = photo_paths(module.split("train"), module.images_dir)
+    paths = photos_of(module.split("train"), module.images_dir)
     return PhotoReader(
         paths, module.preprocess, augment=AugmentPolicy(), photo_seeds=[int(name, 16) for name in HASHES]
     )

@@ -12,8 +12,9 @@ import torch
 
 from plantset.core.errors import ConfigError, DataError
 from plantset.data.choices import AugmentPolicy, CacheDtype
-from plantset.data.dataset import PhotoReader, photo_paths
+from plantset.data.dataset import PhotoReader
 from plantset.data.photo_hashes import hash_photos
+from plantset.data.photos import photos_of
 from plantset.data.sampler import Key
 from plantset.runtime.local import LocalStrategy
 from plantset.training.checks import check_numbers
@@ -44,8 +45,8 @@ def test_cached_features_give_the_losses_of_the_views_they_were_made_of(
 
 
 def _views(task: Task, indices_B: torch.Tensor) -> torch.Tensor:
-    paths = photo_paths(task.data.split("train"), task.data.images_dir)
-    seeds = [int(digest[:16], 16) for digest in hash_photos(paths, task.config.checkpoint_dir / "hashes.json")]
+    paths = photos_of(task.data.split("train"), task.data.images_dir)
+    seeds = [int(digest[:16], 16) for digest in hash_photos(list(paths), task.config.checkpoint_dir / "hashes.json")]
     reader = PhotoReader(paths, task.data.preprocess, augment=AugmentPolicy(), seed=task.data.seed, photo_seeds=seeds)
     return torch.from_numpy(np.stack([reader.read(Key(1, index)) for index in indices_B.tolist()]))
 

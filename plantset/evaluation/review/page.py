@@ -14,8 +14,9 @@ from plantset.core.corrections import COLUMNS
 from plantset.core.files import sha256_json
 from plantset.core.language import message_language, tr
 from plantset.core.page import Sentence, data_address, percent, render_page
-from plantset.core.photo import decode_photo, encode_jpeg
+from plantset.core.photo import encode_jpeg
 from plantset.core.records import Record
+from plantset.data.photos import decode_one, photos_of
 from plantset.evaluation.review.doubts import DoubtfulPhoto, Reason
 from plantset.knowledge.class_titles import title_of
 
@@ -113,7 +114,7 @@ class _Names:
 
 def _card(photo: DoubtfulPhoto, names: _Names, images_dir: Path) -> Card:
     answer, record = photo.answer, photo.answer.record
-    pixels = decode_photo(images_dir / record.image_path, longer_side_px=_PICTURE_PX).pixels
+    pixels = decode_one(photos_of([record], images_dir), 0, longer_side_px=_PICTURE_PX).pixels
     return Card(
         picture=data_address(encode_jpeg(pixels, _PICTURE_QUALITY), "jpeg"),
         label=record.label,

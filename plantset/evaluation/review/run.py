@@ -12,7 +12,8 @@ from plantset.core.errors import ConfigError
 from plantset.core.files import read_json, write_text
 from plantset.core.language import tr
 from plantset.core.page import Sentence
-from plantset.core.records import Record, find_images_dir, read_records
+from plantset.core.records import Record
+from plantset.core.shards import open_photos
 from plantset.evaluation.review.answers import Answers, read_answers
 from plantset.evaluation.review.config import ReviewConfig
 from plantset.evaluation.review.doubts import REASONS, DoubtfulPhoto, Reason, find_doubts
@@ -69,8 +70,7 @@ def review(config: ReviewConfig) -> ReviewReport:
         )
     evaluated = [_evaluated(path) for path in config.predictions]
     manifest = config.jsonl_file or _manifest(config.predictions, evaluated)
-    records = read_records(manifest)
-    images_dir = find_images_dir(manifest, records, config.root_dir or _evaluated_root(evaluated))
+    records, images_dir = open_photos(manifest, config.root_dir or _evaluated_root(evaluated))
     answers = read_answers(config.predictions, records, manifest, images_dir)
     doubts = find_doubts(answers.photos)
     shown = doubts[: config.limit]
