@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.utils.checkpoint
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from plantset.core.errors import ConfigError
 from plantset.core.language import tr
@@ -78,7 +78,7 @@ class StageCut:
             return self._encoder(features_B)  # type: ignore[no-any-return]
         for step in self._steps[len(self._frozen) :]:
             if self.gradient_checkpointing and torch.is_grad_enabled():
-                features_B = checkpoint(step.compute, features_B, use_reentrant=False)
+                features_B = torch.utils.checkpoint.checkpoint(step.compute, features_B, use_reentrant=False)
             else:
                 features_B = step.compute(features_B)
         return self._encoder.as_tokens(features_B)

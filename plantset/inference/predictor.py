@@ -22,7 +22,7 @@ from plantset.knowledge.notes import mask_note
 from plantset.models.decision import Decision, decide, is_unknown, prediction_set, probabilities
 from plantset.models.load import LoadedModel, load_model
 from plantset.models.views import ask
-from plantset.runtime.local import DeviceName
+from plantset.runtime.devices import DeviceName
 
 Photo = Path | str | bytes | Pixels
 

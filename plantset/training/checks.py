@@ -71,18 +71,18 @@ def check_numbers(config: TrainConfig) -> None:
         )
 
 
-def check_share(batch_size: int, world_size: int) -> None:
-    """Refuse a batch that the processes cannot share evenly.
+def check_share(batch_size: int, num_devices: int) -> None:
+    """Refuse a batch that the devices of all processes cannot share evenly.
 
     Raises:
         ConfigError: naming the next sizes.
     """
-    if batch_size % world_size:
-        near = max(1, batch_size // world_size) * world_size
+    if batch_size % num_devices:
+        near = max(1, batch_size // num_devices) * num_devices
         raise ConfigError(
             tr(
-                f"--batch-size {batch_size} is for all {world_size} processes together, and cannot be shared evenly",
-                f"--batch-size {batch_size} vaut pour les {world_size} processus ensemble, et ne se partage pas"
+                f"--batch-size {batch_size} is for all {num_devices} devices together, and cannot be shared evenly",
+                f"--batch-size {batch_size} vaut pour les {num_devices} appareils ensemble, et ne se partage pas"
                 " également",
             ),
             tr(f"for example --batch-size {near}", f"par exemple --batch-size {near}"),

@@ -27,7 +27,7 @@ from plantset.models.name_scoring import class_text
 from plantset.models.objectives import ClassificationLoss, balanced_class_weights, log_prior
 from plantset.models.presets import ObjectiveWeights, Stage, find_preset, preset_weights
 from plantset.runtime.strategy import Strategy
-from plantset.training.checks import check_classes, check_photos, check_share
+from plantset.training.checks import check_classes, check_photos
 from plantset.training.config import TrainConfig
 from plantset.training.meter import BatchLoader
 from plantset.training.step import EncodeNotes, NoteStatesCache, Objective
@@ -67,7 +67,6 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
     Raises:
         ConfigError, DataError, CheckpointError: with what to mend.
     """
-    check_share(config.batch_size, world_size)
     records = read_records(config.jsonl_file)
     images_dir = find_images_dir(config.jsonl_file, records, config.root_dir)
     check_photos(records, images_dir)
@@ -209,8 +208,10 @@ def build_objective(task: Task) -> Objective:
 def note_encoder(task: Task) -> EncodeNotes:
     """Return the model's own note encoder, or a lookup when the text tower is frozen and its states never change."""
     model = task.model
-    if model.text is None or not model.text.frozen:
+    if model.text is None:
         return model.encode_notes
+    if not model.text.frozen:
+        return model.read_notes
     return NoteStatesCache(model, task.data.train_examples.all_notes)
 
 
@@ -244,15 +245,17 @@ def val_answers(
     model.eval()
     rows: list[Tensor] = []
     indices: list[Tensor] = []
-    with torch.inference_mode(), strategy.autocast():
+    weights: list[Tensor] = []
+    with torch.no_grad(), strategy.autocast():
         for batch in strategy.wrap_loader(loader):
             check()
-            is_photo_B = batch.weights_B > 0  # each photo once: the repeats that fill the last batch stay out
             image = model.encode_photos(batch.pixels_BHWC, batch.features_B)
             output = model(image, None)
-            rows.append(torch.cat([output.logits_BC, output.features_BF], dim=1)[is_photo_B].float())
+            rows.append(torch.cat([output.logits_BC, output.features_BF], dim=1).float())
             num_classes = output.logits_BC.shape[1]
-            indices.append(batch.indices_B[is_photo_B.to(batch.indices_B.device)])
-    answers, order = strategy.gather_rows(torch.cat(rows)).cpu(), strategy.gather_rows(torch.cat(indices)).cpu()
-    in_order = answers[torch.argsort(order)].numpy()
+            indices.append(batch.indices_B)
+            weights.append(batch.weights_B)
+    answers, order, weight = (strategy.gather_rows(torch.cat(parts)).cpu() for parts in (rows, indices, weights))
+    is_photo = weight > 0  # each photo once: the repeats that fill the last batch stay out, here and not on the device
+    in_order = answers[is_photo][torch.argsort(order[is_photo])].numpy()
     return in_order[:, :num_classes], in_order[:, num_classes:]
