@@ -18,7 +18,7 @@ def pool_photo(seen: VisionTokens) -> Tensor:
     return seen.tokens_BNC.mean(dim=1)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def embed_photos(encoder: VisionEncoder, batches: Iterable[Tensor]) -> NDArray[np.float32]:
     """Turn photos into pooled features.
 
@@ -41,7 +41,7 @@ def embed_photos(encoder: VisionEncoder, batches: Iterable[Tensor]) -> NDArray[n
     return torch.cat([torch.empty(0, encoder.width), *vectors]).numpy()
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def embed_texts(
     encoder: TextEncoder, texts: Sequence[str], *, length: int = 128, batch_size: int = 32
 ) -> NDArray[np.float32]:

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Any
 
 import torch
+import torch.utils.checkpoint
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from plantset.core.errors import ConfigError
 from plantset.core.language import tr
@@ -93,7 +93,7 @@ class StageCut:
             return self._encoder(features_B)  # type: ignore[no-any-return]
         for step in self._steps[len(self._frozen) :]:
             if self.gradient_checkpointing and torch.is_grad_enabled():
-                features_B = checkpoint(step.compute, features_B, use_reentrant=False)
+                features_B = torch.utils.checkpoint.checkpoint(step.compute, features_B, use_reentrant=False)
             else:
                 features_B = step.compute(features_B)
         return self._encoder.as_tokens(features_B)

@@ -25,7 +25,7 @@ from plantset.knowledge.schema import Catalogue
 from plantset.models.decision import Confidence, Decision, confidence, decide, is_unknown, prediction_set, probabilities
 from plantset.models.load import LoadedModel, load_model
 from plantset.models.views import ask
-from plantset.runtime.local import DeviceName
+from plantset.runtime.devices import DeviceName
 
 Photo = Path | str | bytes | Pixels
 

@@ -11,7 +11,7 @@ from plantset.core.language import tr
 from plantset.models.config import PACKAGED_VISION, ModelsConfig
 from plantset.models.footprint import Footprint, measure_footprint
 from plantset.models.presets import PARTS, PRESETS, ObjectiveWeights, Part, PresetName, Stage, find_preset
-from plantset.runtime.local import device_memory, find_device
+from plantset.runtime.devices import device_memory, find_device
 
 _MAX_SIZED = 20  # backbones whose parameters are counted: a second or two
 _MAX_NAMED = 200

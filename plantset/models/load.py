@@ -37,7 +37,7 @@ from plantset.models.decision import Calibration, calibration_from_json
 from plantset.models.generation import GREEDY, Decoding
 from plantset.models.multimodal import ModelOutput, MultimodalModel, NoteStates
 from plantset.runtime.checkpoint import Checkpoint, load_checkpoint
-from plantset.runtime.local import DeviceName, find_device
+from plantset.runtime.devices import DeviceName, find_device
 
 
 @dataclass(frozen=True)
@@ -277,13 +277,13 @@ class LoadedModel:
         """Whether a grower's note can be given."""
         return self.model.note_connector is not None
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode_photos(self, pixels_BHWC: Tensor) -> Tensor:
         """Return the vision tower's tokens (B, P + N, width) of uint8 photos: the costly part of an answer."""
         seen = self.model.encode_photos(pixels_BHWC.to(self.device))
         return seen.tokens_BNC if seen.prefix_BPC is None else torch.cat([seen.prefix_BPC, seen.tokens_BNC], dim=1)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict_tokens(self, tokens_BKC: Tensor | None, notes: Sequence[str | None] | None) -> Tensor:
         """Return logits (B, C), float32 on the CPU, not calibrated.
 
@@ -293,7 +293,7 @@ class LoadedModel:
         """
         return self._answer(tokens_BKC, notes).logits_BC.float().cpu()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def answer_photos(self, tokens_BKC: Tensor) -> tuple[Tensor, Tensor]:
         """Return (logits, what the classifier reads of the photo alone), float32 on the CPU, from one pass."""
         output = self._answer(tokens_BKC, None)
@@ -309,7 +309,7 @@ class LoadedModel:
         """Return logits (B, C) of uint8 photos with their notes; see `predict_tokens`."""
         return self.predict_tokens(None if pixels_BHWC is None else self.encode_photos(pixels_BHWC), notes)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def caption_tokens(
         self, tokens_BKC: Tensor, language: str, *, task: Task = "DESCRIBE", decoding: Decoding = GREEDY
     ) -> list[str]:
@@ -330,7 +330,7 @@ class LoadedModel:
         """Write a description of each uint8 photo; see `caption_tokens`."""
         return self.caption_tokens(self.encode_photos(pixels_BHWC), language)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def caption_nll_tokens(self, tokens_BKC: Tensor, texts: Sequence[str], language: str) -> tuple[float, int]:
         """Return (sum of negative log-likelihoods in nats, tokens) of these texts given the photos' tokens."""
         vocabulary = self._vocabulary(language)

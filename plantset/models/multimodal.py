@@ -196,8 +196,10 @@ class MultimodalModel(nn.Module):
 
     def encode_notes(self, notes: Sequence[str | None]) -> NoteStates | None:
         """Return the attached text tower's states; None when no photo has a note or the model takes none."""
-        if self.note_connector is None or not any(notes):
-            return None
+        return self.read_notes(notes) if self.note_connector is not None and any(notes) else None
+
+    def read_notes(self, notes: Sequence[str | None]) -> NoteStates:
+        """Return the attached text tower's states, whether any photo has a note or not: always the same computation."""
         assert self.text is not None, "attach the text tower first"
         ids, mask = self.text.tokenizer.encode([note or "" for note in notes], self.config.note_length)
         ids, mask = ids.to(self.no_image.device), mask.to(self.no_image.device)

@@ -16,7 +16,7 @@ from plantset.core.files import atomic_path, read_json, write_json
 from plantset.core.language import tr
 from plantset.models.load import LoadedModel
 from plantset.runtime.checkpoint import Checkpoint, load_checkpoint
-from plantset.runtime.local import DeviceName, find_device
+from plantset.runtime.devices import DeviceName, find_device
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 

@@ -58,6 +58,10 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         CheckpointError: the folder cannot be written or the disk is full.
     """
+    if any(tensor.device.type == "xla" for tensor in checkpoint.tensors.values()):
+        from plantset.runtime.xla import settle
+
+        settle()
     tensors = {name: _packed(tensor) for name, tensor in checkpoint.tensors.items()}
     meta = json.dumps(checkpoint.meta, ensure_ascii=False, sort_keys=True, allow_nan=False)
     content = {"format": FORMAT, "meta": meta, "tensors": tensors, "digest": _digest(meta, tensors)}

@@ -1,4 +1,4 @@
-"""Several processes, one model: data parallelism under torchrun (gloo on CPUs, NCCL on GPUs).
+"""Several processes, one model: data parallelism under torchrun (gloo on CPUs, NCCL on GPUs, tpu_dist on TPUs).
 
 Each process computes its part of the loss on its chunk of the batch; gradients are summed at the boundary of a step.
 `DistributedDataParallel` is not used: it wraps one `forward`, and a step here calls several parts of the model (photos,
@@ -33,6 +33,7 @@ from plantset.runtime.precision import Precision
 _STEP_TIMEOUT = timedelta(minutes=30)
 # While one process fills a cache or saves, the others wait; that one has died is seen at once, by its closed socket.
 _WAIT_TIMEOUT = timedelta(days=2)
+_BACKENDS = {"cuda": "nccl", "tpu": "tpu_dist"}
 _BUCKET_BYTES = 32 << 20  # one message for many small gradients; a second one travels while the next is packed
 
 
@@ -66,7 +67,7 @@ class DistributedStrategy(LocalStrategy):
     def __init__(self, device: torch.device, precision: Precision, waiting: dist.ProcessGroup) -> None:
         super().__init__(device, precision)
         self.rank = dist.get_rank()
-        self.world_size = dist.get_world_size()
+        self.world_size = self.num_devices = dist.get_world_size()
         self._waiting = waiting
         self._parameters: list[nn.Parameter] = []
 
@@ -141,7 +142,7 @@ class DistributedStrategy(LocalStrategy):
         """Return the random states of all ranks and the loss scale; rank 0's bear the names that one process uses."""
         own = super().state()
         state = dict(own)
-        for name in ("cpu_rng", "cuda_rng"):
+        for name in ("cpu_rng", "cuda_rng", "tpu_rng"):
             if name in own:
                 parts = [torch.empty_like(own[name]) for _ in range(self.world_size)]
                 with contact(self.rank):
@@ -190,7 +191,7 @@ def open_processes(world: World, device: torch.device, precision: Precision) -> 
     """
     with contact(world.rank):
         dist.init_process_group(
-            "nccl" if device.type == "cuda" else "gloo",
+            _BACKENDS.get(device.type, "gloo"),
             timeout=_STEP_TIMEOUT,
             device_id=device if device.type == "cuda" else None,
         )

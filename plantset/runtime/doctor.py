@@ -16,20 +16,10 @@ from packaging.requirements import Requirement
 from plantset import __version__
 from plantset.core.files import write_json
 from plantset.core.language import tr
+from plantset.runtime.chips import count_tpu_chips
 from plantset.runtime.config import DoctorConfig
 
 _EXTRAS = ("heif", "s3", "gs", "daft", "offline")
-_PCI_DEVICES = Path("/sys/bus/pci/devices")
-# Google's PCI vendor, and its chips: torch_xla 2.9 (`_internal/tpu.py`) and JAX (`_src/hardware_utils.py`)
-_GOOGLE = "0x1ae0"
-_TPU_GENERATIONS = {
-    "0x0027": "v2/v3",
-    "0x005e": "v4",
-    "0x0062": "v5p",
-    "0x0063": "v5e",
-    "0x006f": "v6e",
-    "0x0076": "v7",
-}
 _GB = 1e9
 
 
@@ -77,18 +67,6 @@ def doctor(config: DoctorConfig) -> DoctorReport:
     if config.output is not None:
         write_json(config.output, [dataclasses.asdict(finding) for finding in report.findings])
     return report
-
-
-def count_tpu_chips(pci_devices: Path = _PCI_DEVICES) -> dict[str, int]:
-    """Return generation -> chips of this host, from what Linux lists on its PCI bus; no library is needed."""
-    chips: dict[str, int] = {}
-    for vendor in sorted(pci_devices.glob("*/vendor")):
-        device = vendor.with_name("device")
-        if vendor.read_text().strip() == _GOOGLE and device.exists():
-            generation = _TPU_GENERATIONS.get(device.read_text().strip())
-            if generation is not None:
-                chips[generation] = chips.get(generation, 0) + 1
-    return chips
 
 
 def _system() -> Finding:
@@ -144,7 +122,7 @@ def _devices() -> Iterator[Finding]:
     try:
         import torch
 
-        from plantset.runtime.local import device_memory, find_device
+        from plantset.runtime.devices import device_memory, find_device
         from plantset.runtime.precision import mixed_precision_for
     except (ImportError, OSError) as error:  # OSError: a library of its own that the system cannot load
         yield Finding(

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from plantset.core.errors import DeviceError
-from plantset.core.language import tr
-from plantset.runtime.precision import Precision, mixed_precision_for
+from plantset.runtime.precision import Precision
 from plantset.runtime.strategy import MovableBatch
 
 _BatchT = TypeVar("_BatchT", bound=MovableBatch)
-DeviceName = Literal["auto", "cpu", "cuda"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -28,6 +24,7 @@ class LocalStrategy:
         self.precision = precision
         self.rank = 0
         self.world_size = 1
+        self.num_devices = 1
         self._scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
     @property
@@ -93,11 +90,15 @@ class LocalStrategy:
         """Run the action."""
         action()
 
+    @property
+    def _draws_on_device(self) -> bool:
+        return self.device.type in ("cuda", "tpu")
+
     def state(self) -> dict[str, Tensor]:
         """Return the random states and the loss scale."""
         state = {"cpu_rng": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
+        if self._draws_on_device:
+            state[f"{self.device.type}_rng"] = torch.get_device_module(self.device).get_rng_state(self.device)
         if self._scaler.is_enabled():
             scaler = self._scaler.state_dict()
             state["loss_scale"] = torch.tensor(scaler["scale"])
@@ -107,43 +108,10 @@ class LocalStrategy:
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Take back the random states and the loss scale."""
         torch.set_rng_state(state["cpu_rng"].cpu())
-        if self.device.type == "cuda" and "cuda_rng" in state:
-            torch.cuda.set_rng_state(state["cuda_rng"].cpu(), self.device)
+        name = f"{self.device.type}_rng"
+        if self._draws_on_device and name in state:
+            torch.get_device_module(self.device).set_rng_state(state[name].cpu(), self.device)
         if self._scaler.is_enabled() and "loss_scale" in state:
             # `update` would refuse: a scaler that has not scaled anything yet has no scale to change
             counted = {"scale": float(state["loss_scale"]), "_growth_tracker": int(state["steps_at_loss_scale"])}
             self._scaler.load_state_dict({**self._scaler.state_dict(), **counted})
-
-
-def find_device(name: DeviceName) -> torch.device:
-    """Return the device that was asked for; `auto` is a GPU when there is one, else the CPU.
-
-    Raises:
-        DeviceError: cuda was asked for and is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise DeviceError(
-            tr("no CUDA device is there", "aucun périphérique CUDA n'est présent"),
-            tr(
-                "use --device cpu, or install a CUDA build of torch and the driver",
-                "utilisez --device cpu, ou installez une version CUDA de torch et le pilote",
-            ),
-        )
-    return torch.device(name)
-
-
-def device_memory(device: torch.device) -> int | None:
-    """Return the bytes that the device has in all; None where the system does not say."""
-    if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory)
-    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):  # Windows
-        return None
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def local_strategy(device: DeviceName, *, mixed_precision: bool) -> LocalStrategy:
-    """Return the strategy for a device, in the mixed precision that it does well if that is asked for."""
-    found = find_device(device)
-    return LocalStrategy(found, mixed_precision_for(found) if mixed_precision else "fp32")

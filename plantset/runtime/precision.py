@@ -16,6 +16,8 @@ def mixed_precision_for(device: torch.device) -> Precision:
     best of two rounds) a training step is 1.0 times as fast for tf_efficientnet_lite0, 1.4 for a small ViT, 1.8 for
     resnet18.
     """
+    if device.type in ("xla", "tpu"):
+        return "bf16"  # what a TPU multiplies in
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():

@@ -1,7 +1,8 @@
 """The one interface between the training loop and the machine: the loop has no device or rank `if`.
 
-Implementations: `local` (one CPU or one GPU) and `distributed` (several processes). A TPU's stands beside them in a
-module of its own. Every method that says "all ranks" is a rendezvous: each process calls it, in the same order.
+Implementations: `local` (one CPU or one GPU), `distributed` (several processes), `xla` (all XLA devices of a host, a
+TPU's or a CPU's) and `tpu` (a process for each chip). Every method that says "all ranks" is a rendezvous: each process
+calls it, in the same order.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Strategy(Protocol):
 
     Attributes:
         rank: of this process, 0 to world_size - 1.
+        num_devices: over which a batch is cut, those of all ranks together.
         is_main: whether this process writes the files and speaks: that of rank 0.
     """
 
@@ -37,6 +39,7 @@ class Strategy(Protocol):
     precision: Precision
     rank: int
     world_size: int
+    num_devices: int
 
     @property
     def is_main(self) -> bool:

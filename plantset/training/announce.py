@@ -80,7 +80,9 @@ def draw_first_batch(task: Task) -> None:
     views = task.data.train_maker().make(keys, pixels_BHWC=pixels_BHWC).pixels_BHWC
     assert views is not None
     draw_batch(
-        views.numpy(), [records[key.index].class_id for key in keys], task.config.checkpoint_dir / "train_batch.jpg"
+        list(views.numpy()),
+        [records[key.index].class_id for key in keys],
+        task.config.checkpoint_dir / "train_batch.jpg",
     )
 
 

@@ -81,21 +81,21 @@ def check_numbers(config: TrainConfig) -> None:
         )
 
 
-def check_share(batch_size: int, world_size: int, *, in_pairs: bool = False) -> None:
-    """Refuse a batch that the processes cannot share evenly, in pairs where photos are mixed.
+def check_share(batch_size: int, num_devices: int, *, in_pairs: bool = False) -> None:
+    """Refuse a batch that the devices of all processes cannot share evenly, in pairs where photos are mixed.
 
     Raises:
         ConfigError: naming the next sizes.
     """
-    unit = 2 * world_size if in_pairs else world_size
+    unit = 2 * num_devices if in_pairs else num_devices
     if batch_size % unit == 0:
         return
     near = max(1, batch_size // unit) * unit
-    pairs = (tr(" in pairs (--mixup, --cutmix)", " par paires (--mixup, --cutmix)")) if in_pairs else ""
+    pairs = tr(" in pairs (--mixup, --cutmix)", " par paires (--mixup, --cutmix)") if in_pairs else ""
     raise ConfigError(
         tr(
-            f"--batch-size {batch_size} is for all {world_size} processes together, and cannot be shared evenly{pairs}",
-            f"--batch-size {batch_size} vaut pour les {world_size} processus ensemble, et ne se partage pas également"
+            f"--batch-size {batch_size} is for all {num_devices} devices together, and cannot be shared evenly{pairs}",
+            f"--batch-size {batch_size} vaut pour les {num_devices} appareils ensemble, et ne se partage pas également"
             f"{pairs}",
         ),
         tr(f"for example --batch-size {near}", f"par exemple --batch-size {near}"),

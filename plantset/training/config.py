@@ -369,7 +369,11 @@ class TrainConfig:
         en="processes that decode photos; 0 decodes in this one",
         fr="processus qui décodent les photos ; 0 décode dans celui-ci",
     )
-    device: Literal["auto", "cpu", "cuda"] = option("auto", en="where to train", fr="où entraîner")
+    device: Literal["auto", "cpu", "cuda", "tpu", "xla"] = option(
+        "auto",
+        en="where to train: tpu needs a TPU's chips, xla computes a TPU's programs on this CPU",
+        fr="où entraîner : tpu demande les puces d'un TPU, xla calcule les programmes d'un TPU sur ce processeur",
+    )
     num_threads: int | None = option(
         None,
         en="CPU threads of torch (default: torch's own choice)",
@@ -432,4 +436,14 @@ class TrainConfig:
 class TpuTrainConfig(TrainConfig):
     """Train on a TPU: the flags of `plantset train` and the number of cores."""
 
-    tpu_cores: int = option(8, en="TPU cores to use", fr="cœurs TPU à utiliser")
+    tpu_cores: int | None = option(
+        None,
+        en="a check: training stops if another number of TPU cores is there (default: take what is there)",
+        fr="une vérification : l'entraînement s'arrête s'il y a un autre nombre de cœurs TPU (défaut : prendre ce qu'il"
+        " y a)",
+    )
+    shard_parameters: bool = option(
+        False,
+        en="cut the parameters over the devices as well, for a model too large to hold on each",
+        fr="répartir aussi les paramètres sur les appareils, pour un modèle trop grand pour tenir sur chacun",
+    )

@@ -102,7 +102,7 @@ def _open(store: FeatureStore, task: Task, strategy: Strategy, *, is_training: b
         photo_seeds=[int(digest[:16], 16) for digest in hashes],
     )
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(pixels_BHWC: Tensor) -> Tensor:
         task.model.eval()
         return task.model.vision_features(pixels_BHWC.to(strategy.device))

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import signal
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from plantset.core.errors import ConfigError, DeviceError
+from plantset.core.errors import ConfigError
 from plantset.core.files import write_json
 from plantset.core.language import tr
 from plantset.models.load import load_model, to_checkpoint
 from plantset.models.multimodal import MultimodalModel
 from plantset.runtime.checkpoint import load_checkpoint, save_checkpoint
-from plantset.runtime.launch import launch
+from plantset.runtime.devices import find_tpu
+from plantset.runtime.launch import launch, on_every_chip
 from plantset.runtime.strategy import Strategy
 from plantset.training.announce import (
     announce,
@@ -30,7 +31,7 @@ from plantset.training.announce import (
     write_photos,
 )
 from plantset.training.average import WeightAverage
-from plantset.training.checks import check_folder, check_numbers
+from plantset.training.checks import check_folder, check_numbers, check_share
 from plantset.training.config import TpuTrainConfig, TrainConfig
 from plantset.training.dry_run import DryRunReport, try_out
 from plantset.training.feeds import PhotoFeeds
@@ -49,6 +50,7 @@ from plantset.training.task import (
     build_bank,
     build_card,
     build_objective,
+    mixing_policy,
     note_encoder,
     prepare_task,
     stage_of,
@@ -133,12 +135,25 @@ def train(config: TrainConfig) -> AnyReport:
     Raises:
         ConfigError, DataError, CheckpointError, DeviceError: what the user can mend.
     """
+    return on_every_chip(config.device, partial(_launch_and_train, config))
+
+
+def _launch_and_train(
+    config: TrainConfig, *, tpu_cores: int | None = None, shard_parameters: bool = False
+) -> AnyReport:
     started = time.perf_counter()
     check_numbers(config)
     check_folder(config.checkpoint_dir)
     if config.num_threads is not None:
         torch.set_num_threads(config.num_threads)
-    with launch(config.device, mixed_precision=config.mixed_precision) as strategy, memory_told(config):
+    opened = launch(
+        config.device,
+        mixed_precision=config.mixed_precision,
+        tpu_cores=tpu_cores,
+        shard_parameters=shard_parameters,
+    )
+    with opened as strategy, memory_told(config):
+        check_share(config.batch_size, strategy.num_devices, in_pairs=mixing_policy(config) is not None)
         return _train(config, strategy, started)
 
 
@@ -242,33 +257,20 @@ def _plan(task: Task) -> Plan:
     return dataclasses.replace(plan, warmup_steps=default_warmup_steps(config.schedule, plan.total_steps))
 
 
-def train_on_tpu(config: TpuTrainConfig) -> TrainReport:
-    """Train on a TPU: the same path as `train`, on TPU cores.
+def train_on_tpu(config: TpuTrainConfig) -> AnyReport:
+    """Train on a TPU: the same path as `train`, through XLA; without a chip the same programs on this CPU.
 
     Raises:
-        DeviceError: no TPU runtime is installed, or none of its strategies exists yet in this version.
+        DeviceError: no TPU runtime is installed, or another number of cores is there.
     """
-    installed = [name for name in ("torch_tpu", "torch_xla") if importlib.util.find_spec(name) is not None]
-    if not installed:
-        raise DeviceError(
-            tr(
-                f"no TPU runtime is installed, so {config.tpu_cores} TPU cores cannot be used",
-                f"aucun environnement TPU n'est installé : {config.tpu_cores} cœurs TPU ne peuvent pas être utilisés",
-            ),
-            tr(
-                "on a Cloud TPU VM: pip install torch-tpu (or torch_xla[tpu] with torch 2.9); "
-                "without a TPU: plantset train with the same flags",
-                "sur une VM Cloud TPU : pip install torch-tpu (ou torch_xla[tpu] avec torch 2.9) ; "
-                "sans TPU : plantset train avec les mêmes options",
-            ),
-        )
-    raise DeviceError(
-        tr(
-            f"{installed[0]} is installed, but this version of plantset does not train on TPU cores yet",
-            f"{installed[0]} est installé, mais cette version de plantset n'entraîne pas encore sur TPU",
-        ),
-        tr("use plantset train with the same flags", "utilisez plantset train avec les mêmes options"),
+    device = config.device if config.device != "auto" else find_tpu()
+    training = partial(
+        _launch_and_train,
+        dataclasses.replace(config, device=device),
+        tpu_cores=config.tpu_cores,
+        shard_parameters=config.shard_parameters,
     )
+    return on_every_chip(device, training)
 
 
 def train_model(*, use_mixed_precision: bool = False, **settings: Any) -> AnyReport:

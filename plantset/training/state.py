@@ -222,6 +222,8 @@ _FREE_TO_CHANGE = {
     "num_workers",
     "num_threads",
     "device",
+    "tpu_cores",
+    "shard_parameters",
     "save_every",
     "save_steps",
     "keep_last",

@@ -86,7 +86,7 @@ def term_counts(model: MultimodalModel, batch: Batch, objective: Objective) -> d
     if model.captioner is not None and weights.caption > 0:
         counts["caption"] = _count_words(_caption_targets(batch))
     if model.description is not None and weights.contrastive > 0 and objective.bank_labels_M is not None:
-        has_text_B = torch.isin(batch.labels_B, objective.bank_labels_M.to(batch.labels_B.device))
+        has_text_B = (batch.labels_B[:, None] == objective.bank_labels_M.to(batch.labels_B.device)).any(dim=1)
         counts["contrastive"] = (batch.is_whole * has_text_B).sum()
     if model.note_connector is not None:
         counts |= _note_counts(model, batch, weights) | pair_counts(model, batch, weights)
@@ -192,22 +192,26 @@ class NoteStatesCache:
         masks: list[Tensor] = []
         with torch.no_grad():
             for start in range(0, len(notes), batch_size):
-                encoded = model.encode_notes(notes[start : start + batch_size])
-                assert encoded is not None
-                states.append(encoded.states_BTC.half())
-                masks.append(encoded.mask_BT)
+                encoded = model.read_notes(notes[start : start + batch_size])
+                states.append(encoded.states_BTC.half().cpu())  # each on its own: a lazy device would gather them all
+                masks.append(encoded.mask_BT.cpu())
         if notes:
             empty_state, empty_mask = torch.zeros_like(states[0][:1]), torch.zeros_like(masks[0][:1])
             mask = torch.cat([*masks, empty_mask])  # the last row stands for "no note"
             longest = (
                 int(mask.any(dim=0).nonzero().max()) + 1
             )  # padding that no note reaches costs time and says nothing
-            self._masks = mask[:, :longest]
-            self._states = torch.cat([*states, empty_state])[:, :longest].contiguous()
+            device = model.no_image.device
+            self._masks = mask[:, :longest].to(device)
+            self._states = torch.cat([*states, empty_state])[:, :longest].contiguous().to(device)
 
     def __call__(self, notes: Sequence[str | None]) -> NoteStates | None:
-        """Return the states of a batch's notes; None when no photo has one."""
-        if not any(notes):
+        """Return the states of a batch's notes, also where it has none: a program per batch would be another one.
+
+        None where training has no note at all.
+        """
+        if not self._index:
             return None
         rows = torch.tensor([len(self._index) if note is None else self._index[note] for note in notes])
+        rows = rows.to(self._states.device)
         return NoteStates(self._states[rows].float(), self._masks[rows])

@@ -33,7 +33,7 @@ from plantset.models.objectives import ClassificationLoss, balanced_class_weight
 from plantset.models.presets import ObjectiveWeights, Stage, find_preset, preset_weights
 from plantset.runtime.strategy import Strategy
 from plantset.training.bank import DescriptionBank, bank_texts
-from plantset.training.checks import check_classes, check_mixing, check_photos, check_share
+from plantset.training.checks import check_classes, check_mixing, check_photos
 from plantset.training.config import TrainConfig
 from plantset.training.meter import BatchLoader
 from plantset.training.step import EncodeNotes, NoteStatesCache, Objective
@@ -72,9 +72,6 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
     Raises:
         ConfigError, DataError, CheckpointError: with what to mend.
     """
-    mixing = MixPolicy(config.mixup, config.cutmix, config.mix_prob)
-    mixes = mixing.mixes
-    check_share(config.batch_size, world_size, in_pairs=mixes)
     records, images_dir = open_photos(config.jsonl_file, config.root_dir)
     if config.skip_broken:
         records = skip_broken(records, images_dir, config.checkpoint_dir, num_workers=config.num_workers)
@@ -119,7 +116,8 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
         freeze_text=config.freeze_text,
         text_lora_rank=config.text_lora_rank,
     )
-    if mixes:
+    mixing = mixing_policy(config)
+    if mixing is not None:
         check_mixing(mixing, model)
     data = DataModule(
         records=tuple(records),
@@ -133,7 +131,7 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
         loader=LoaderSettings(config.batch_size, config.num_workers, pin_memory, rank=rank, world_size=world_size),
         seed=config.seed,
         sampling=config.sampling,
-        mixing=mixing if mixes else None,
+        mixing=mixing,
     )
     selection, calibration = split_val_in_two(data.split("val"), seed=config.seed)
     return Task(config, data, model, tuple(selection), tuple(calibration or selection))
@@ -144,6 +142,12 @@ def class_texts(records: Sequence[Record], names: Sequence[str], language: str) 
     said = {record.class_id: task_texts(record).get(("CLASSIFY", language), "") for record in records}
     shared = Counter(said[name] for name in names)
     return [said[name] if said[name] and shared[said[name]] == 1 else class_text(name) for name in names]
+
+
+def mixing_policy(config: TrainConfig) -> MixPolicy | None:
+    """Return how pairs of photos are mixed; None where none ever is."""
+    policy = MixPolicy(config.mixup, config.cutmix, config.mix_prob)
+    return policy if policy.mixes else None
 
 
 def objective_weights(config: TrainConfig) -> ObjectiveWeights:
@@ -224,8 +228,10 @@ def build_bank(task: Task) -> DescriptionBank | None:
 def note_encoder(task: Task) -> EncodeNotes:
     """Return the model's own note encoder, or a lookup when the text tower is frozen and its states never change."""
     model = task.model
-    if model.text is None or not model.text.frozen:
+    if model.text is None:
         return model.encode_notes
+    if not model.text.frozen:
+        return model.read_notes
     return NoteStatesCache(model, task.data.train_examples.all_notes)
 
 
@@ -246,15 +252,17 @@ def val_answers(
     model.eval()
     rows: list[Tensor] = []
     indices: list[Tensor] = []
-    with torch.inference_mode(), strategy.autocast():
+    weights: list[Tensor] = []
+    with torch.no_grad(), strategy.autocast():
         for batch in strategy.wrap_loader(loader):
             check()
-            is_photo_B = batch.weights_B > 0  # each photo once: the repeats that fill the last batch stay out
             image = model.encode_photos(batch.pixels_BHWC, batch.features_B)
             output = model(image, None)
-            rows.append(torch.cat([output.logits_BC, output.features_BF], dim=1)[is_photo_B].float())
+            rows.append(torch.cat([output.logits_BC, output.features_BF], dim=1).float())
             num_classes = output.logits_BC.shape[1]
-            indices.append(batch.indices_B[is_photo_B.to(batch.indices_B.device)])
-    answers, order = strategy.gather_rows(torch.cat(rows)).cpu(), strategy.gather_rows(torch.cat(indices)).cpu()
-    in_order = answers[torch.argsort(order)].numpy()
+            indices.append(batch.indices_B)
+            weights.append(batch.weights_B)
+    answers, order, weight = (strategy.gather_rows(torch.cat(parts)).cpu() for parts in (rows, indices, weights))
+    is_photo = weight > 0  # each photo once: the repeats that fill the last batch stay out, here and not on the device
+    in_order = answers[is_photo][torch.argsort(order[is_photo])].numpy()
     return in_order[:, :num_classes], in_order[:, num_classes:]

@@ -12,8 +12,9 @@ import pytest
 from plantset.cli import main
 from plantset.core.language import set_message_language
 from plantset.runtime import doctor as doctor_module
+from plantset.runtime.chips import count_tpu_chips
 from plantset.runtime.config import DoctorConfig
-from plantset.runtime.doctor import DoctorReport, Finding, count_tpu_chips, doctor
+from plantset.runtime.doctor import DoctorReport, Finding, doctor
 
 
 @pytest.fixture(autouse=True)

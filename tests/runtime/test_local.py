@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from plantset.core.errors import DeviceError
-from plantset.runtime.local import LocalStrategy, find_device, local_strategy
+from plantset.runtime.devices import find_device
+from plantset.runtime.launch import launch
+from plantset.runtime.local import LocalStrategy
 from plantset.runtime.precision import Precision, mixed_precision_for
 
 CPU = torch.device("cpu")
@@ -95,7 +97,8 @@ def test_a_gpu_without_bf16_units_uses_fp16(
 
 
 def test_without_mixed_precision_the_strategy_computes_in_fp32() -> None:
-    assert local_strategy("cpu", mixed_precision=False).precision == "fp32"
+    with launch("cpu", mixed_precision=False) as strategy:
+        assert strategy.precision == "fp32"
 
 
 def test_a_restored_random_state_draws_the_same_numbers() -> None:

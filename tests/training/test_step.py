@@ -156,8 +156,18 @@ def test_remembered_notes_give_the_models_answers(model: MultimodalModel) -> Non
     torch.testing.assert_close(remembered, expected, rtol=1e-3, atol=1e-3)  # states are kept in fp16
 
 
-def test_no_note_in_the_batch_is_no_states(model: MultimodalModel) -> None:
-    assert NoteStatesCache(model, ["spots"])((None, None)) is None
+def test_a_batch_without_a_note_has_states_of_the_usual_shape_in_which_nothing_is_real(model: MultimodalModel) -> None:
+    cache = NoteStatesCache(model, ["spots"])
+    usual, none = cache(("spots", None)), cache((None, None))
+
+    assert usual is not None
+    assert none is not None
+    assert none.states_BTC.shape == usual.states_BTC.shape  # a program that XLA compiled serves both
+    assert not none.mask_BT.any()
+
+
+def test_a_training_without_any_note_has_no_states(model: MultimodalModel) -> None:
+    assert NoteStatesCache(model, [])((None, None)) is None
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ import torch
 from plantset.core.errors import CheckpointError, ConfigError, DataError, DeviceError
 from plantset.data.feature_files import FeatureFile
 from plantset.models.load import load_model
+from plantset.runtime import devices
 from plantset.runtime.checkpoint import load_checkpoint
 from plantset.runtime.local import LocalStrategy
 from plantset.training import announce as announce_module
@@ -429,7 +430,7 @@ def test_a_photo_cleaned_at_another_size_is_not_read_from_the_old_cache(configur
 def test_a_tpu_run_without_a_runtime_says_what_to_install(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_module.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(devices.importlib.util, "find_spec", lambda _: None)
     config = TpuTrainConfig(**dataclasses.asdict(configure()), tpu_cores=8)
 
     with pytest.raises(DeviceError) as refused:

@@ -1,0 +1,119 @@
+"""Small trainings on this CPU, through XLA or without: `python -m tests.xla.trainings SCENE FOLDER WORD …`.
+
+How many devices XLA makes of a CPU (CPU_NUM_DEVICES) is fixed when a process starts, so each number has its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from plantset.runtime.launch import launch
+from plantset.training import loop
+from plantset.training.config import TpuTrainConfig
+from plantset.training.feeds import PhotoFeeds
+from plantset.training.loop import Progress, Trainer
+from plantset.training.optimizer import OptimizerSettings, build_optimizer
+from plantset.training.run import _hooks, _plan
+from plantset.training.saving import Saver
+from plantset.training.stopping import Clock, StopRequest
+from plantset.training.task import build_card, prepare_task
+from tests.fake_leaves import write_leaves
+from tests.tiny_models import save_tiny_bert
+
+PRESETS = ("cross-attention", "qwen-vl", "vadapter", "flava", "florence-2")
+STEPS = {"sgd": 50, "adamw": 20}
+_LEARNING_RATE = {"sgd": 1e-2, "adamw": 1e-4}
+Losses = list[dict[str, float]]
+
+
+def base_config(folder: Path) -> TpuTrainConfig:
+    """A model of thousands of parameters, without dropout, on 32 photos of 32 pixels a side: four steps an epoch."""
+    return TpuTrainConfig(
+        jsonl_file=_once(folder / "leaves", write_leaves) / "multimodal_dataset.jsonl",
+        text_model=str(_once(folder / "bert", save_tiny_bert)),
+        checkpoint_dir=folder / "checkpoints",
+        vision_backbone="test_resnet",
+        pretrained=False,
+        batch_size=8,
+        vision_learning_rate_ratio=1.0,
+        image_size=32,
+        text_length=12,
+        note_length=8,
+        vision_dim=16,
+        text_dim=16,
+        fusion_dim=16,
+        num_attention_heads=2,
+        num_attention_layers=1,
+        dropout=0.0,
+        num_workers=0,
+        num_threads=1,
+        warmup_steps=0,
+        schedule="constant",
+        ema_decay=0.0,
+    )
+
+
+def training_of(name: str, folder: Path) -> TpuTrainConfig:
+    """Return the training of a name: `PRESET/OPTIMIZER`, then any of bf16, sharded, recomputed, clipped."""
+    preset, optimizer, *words = name.split("/")
+    changes: dict[str, Any] = {
+        "preset": preset,
+        "optimizer": optimizer,
+        "learning_rate": _LEARNING_RATE[optimizer],
+        "max_steps": STEPS[optimizer],
+        "epochs": -(-STEPS[optimizer] // 4),
+        "mixed_precision": "bf16" in words,
+        "shard_parameters": "sharded" in words,
+        "gradient_checkpointing": "recomputed" in words,
+        "gradient_clip": 0.01 if "clipped" in words else 1.0,
+    }
+    return dataclasses.replace(base_config(folder), **changes)
+
+
+def losses_of(config: TpuTrainConfig) -> Losses:
+    """Take the steps of a training, nothing judged or saved, and return the losses of each."""
+    seen: Losses = []
+
+    def keep(_: int, values: Mapping[str, float]) -> None:
+        seen.append({name: value for name, value in values.items() if name.startswith("loss")})
+
+    before, loop._LOG_EVERY_STEPS = loop._LOG_EVERY_STEPS, 1
+    opened = launch(config.device, mixed_precision=config.mixed_precision, shard_parameters=config.shard_parameters)
+    try:
+        with opened as strategy:
+            task = prepare_task(config)
+            strategy.prepare(task.model)
+            settings = OptimizerSettings(config.learning_rate, 1.0, config.weight_decay, config.optimizer)
+            optimizer = build_optimizer(task.model, settings)
+            saver = Saver(config.checkpoint_dir, task.model, build_card(task), optimizer, strategy, None)
+            hooks = _hooks(task, PhotoFeeds(task, strategy), saver, None, StopRequest())
+            quiet = dataclasses.replace(hooks, judge=lambda _: (0.0, {}), epoch_done=lambda *_: None, logged=keep)
+            trainer = Trainer(task.model, optimizer, strategy, _plan(task), Progress(), quiet)
+            trainer.fit(StopRequest(), Clock(None, 0.0))
+    finally:
+        loop._LOG_EVERY_STEPS = before
+    return seen
+
+
+def parity(folder: Path, *names: str) -> dict[str, Losses]:
+    """Take the steps of these trainings through XLA."""
+    return {name: losses_of(dataclasses.replace(training_of(name, folder), device="xla")) for name in names}
+
+
+SCENES: dict[str, Callable[..., Any]] = {"parity": parity}
+
+
+def _once(path: Path, make: Any) -> Path:
+    if not path.exists():
+        make(path)
+    return path
+
+
+if __name__ == "__main__":
+    found = SCENES[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])
+    print("answer: " + json.dumps(found))
