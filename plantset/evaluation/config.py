@@ -87,6 +87,18 @@ class EvaluateConfig:
         fr="abîmer aussi les photos (flou, JPEG, sombre, clair, recadrage, petite, rotation ; 3 forces) et mesurer ce "
         "que cela coûte ; au plus 256 photos, 22 réponses chacune",
     )
+    masks_dir: Path | None = option(
+        None,
+        en="masks of the leaves, named after the source photos (a/leaf.jpg: a/leaf.leaf.png): also measure what the "
+        "model answers from the background alone",
+        fr="masques des feuilles, nommés d'après les photos d'origine (a/feuille.jpg : a/feuille.leaf.png) : mesurer "
+        "aussi ce que le modèle répond d'après le fond seul",
+    )
+    unknown_dir: Path | None = option(
+        None,
+        en="a folder of photos that show none of the classes: also measure how many of them the model notices",
+        fr="un dossier de photos qui ne montrent aucune des classes : mesurer aussi combien le modèle en remarque",
+    )
     batch_size: int = option(
         32,
         en="photos at a time; lower it when memory runs out",

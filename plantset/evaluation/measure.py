@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from plantset import __version__
@@ -25,42 +25,41 @@ from plantset.evaluation.captions import (
     score_captions,
     to_rows,
 )
-from plantset.evaluation.classification import TOP_K, Truth, count_confusions, score_classification
+from plantset.evaluation.classification import Truth, count_confusions, score_classification
 from plantset.evaluation.config import EvaluateConfig
 from plantset.evaluation.confusion_photos import show_confusions
-from plantset.evaluation.intervals import Estimate, index_groups, mean_estimate, renumber_groups
-from plantset.evaluation.modality import NOT_RUN, score_modality
-from plantset.evaluation.naming import NamingScores, name_all, score_naming
+from plantset.evaluation.intervals import index_groups
+from plantset.evaluation.modality import score_modality
 from plantset.evaluation.output import Evaluation
 from plantset.evaluation.predict import (
     CaptionPlan,
     EvaluatedModel,
-    NotePlan,
-    PhotoAnswers,
     PhotoSource,
     SplitPredictions,
-    answer_views,
     no_notes,
     plan_notes,
     predict_split,
-    read_borders,
-    read_photos,
+)
+from plantset.evaluation.probes import (
+    BOOTSTRAP_STREAM,
+    CAPTION_STREAM,
+    ORDER_STREAM,
+    choose_compared,
+    content_language,
+    judge_masked_leaves,
+    judge_naming,
+    judge_retrieval,
+    judge_robustness,
+    judge_shortcuts,
+    seeded,
+    tta_gain,
 )
 from plantset.evaluation.results import METRICS_SCHEMA_VERSION, SPLIT_NAMES, EvaluationResults, GroupCheck
-from plantset.evaluation.robustness import MAX_PHOTOS, RobustnessScore, score_robustness
+from plantset.evaluation.rows import PredictionRows
 from plantset.evaluation.sets import score_selective, score_sets
-from plantset.evaluation.shortcuts import MAX_TRAIN_PHOTOS, ShortcutScores, TrainCues, score_shortcuts
 from plantset.evaluation.strangers import judge_unknown
 from plantset.knowledge.class_titles import title_of
-from plantset.models.decision import decide, is_unknown, prediction_set, probabilities
-
-_ORDER_STREAM, _BOOTSTRAP_STREAM, _CAPTION_STREAM, _ROBUSTNESS_STREAM, _SHORTCUT_STREAM = (
-    9_101,
-    9_102,
-    9_103,
-    9_104,
-    9_105,
-)
+from plantset.models.decision import probabilities
 
 
 def evaluate_model(
@@ -70,7 +69,7 @@ def evaluate_model(
 
     Args:
         records: the whole manifest: the split to score, and the training texts that the baselines use.
-        config: its paths are not read, except `reference_texts`.
+        config: its paths are not read, except `reference_texts`, `masks_dir` and `unknown_dir`.
 
     Raises:
         DataError: no photo of the split is of a class that the model knows; a photo cannot be read.
@@ -78,17 +77,19 @@ def evaluate_model(
     scored, unlearned = _choose_records(records, model.class_names, config)
     truth = _make_truth(scored, records, model.class_names)
     source = PhotoSource(images_dir, config.batch_size, config.num_workers, config.tta)
-    language = _language(config, model)
+    language = content_language(config, model)
     notes = plan_notes(scored, language, config.seed) if model.takes_notes else no_notes(len(scored))
     references = _references(model, scored, config)
-    plan = _plan_captions(references, config, language)
-    predictions = predict_split(model, scored, truth.labels_N, notes, plan, source, _rng(config, _ORDER_STREAM))
+    plan = dataclasses.replace(
+        _plan_captions(references, config, language), compared=choose_compared(model, scored, config)
+    )
+    predictions = predict_split(model, scored, truth.labels_N, notes, plan, source, seeded(config, ORDER_STREAM))
     probs_NC = probabilities(predictions.logits_NC, model.calibration.temperature)
     captions, caption_rows = _judge_captions(model, scored, records, references, probs_NC, predictions, config)
     results = _score(model, scored, records, unlearned, truth, predictions, captions, source, config)
     return Evaluation(
         results=results,
-        prediction_rows=_prediction_rows(scored, probs_NC, predictions, notes, model, caption_rows),
+        prediction_rows=PredictionRows(scored, predictions, notes, model.class_names, model.calibration, caption_rows),
         confusion_counts_CC=count_confusions(probs_NC.argmax(axis=1), truth.labels_N, len(model.class_names)),
         class_names=model.class_names,
         crops=truth.crops,
@@ -114,9 +115,8 @@ def _score(
     probs_NC = probabilities(predictions.logits_NC, calibration.temperature)
 
     def rng() -> np.random.Generator:
-        return _rng(config, _BOOTSTRAP_STREAM)  # from the start each time: equal answers get equal intervals
+        return seeded(config, BOOTSTRAP_STREAM)  # from the start each time: equal answers get equal intervals
 
-    known = PhotoAnswers(predictions.logits_NC, predictions.features_NF)
     return EvaluationResults(
         schema_version=METRICS_SCHEMA_VERSION,
         plantset_version=__version__,
@@ -124,7 +124,7 @@ def _score(
         split_name=SPLIT_NAMES[config.split],
         checkpoint=None,
         checkpoint_sha256=None,
-        language=_language(config, model),
+        language=content_language(config, model),
         seed=config.seed,
         bootstrap_count=count,
         temperature=calibration.temperature,
@@ -141,99 +141,24 @@ def _score(
         ),
         sets=score_sets(probs_NC, labels, groups, calibration, bootstrap_count=count, rng=rng()),
         selective=score_selective(probs_NC, labels, groups, calibration, bootstrap_count=count, rng=rng()),
-        unknown=judge_unknown(model, known, groups, unlearned, source, bootstrap_count=count, rng=rng()),
-        tta_gain=_tta_gain(predictions, truth, config) if config.tta else None,
-        robustness=_judge_robustness(model, scored, truth, source, config) if config.robustness else (),
-        shortcuts=_judge_shortcuts(model, scored, records, truth, predictions, source, config),
+        unknown=judge_unknown(
+            model,
+            predictions.familiarity_N,
+            groups,
+            unlearned,
+            frozenset(crop for crop in truth.crops if crop),
+            source,
+            strangers_dir=config.unknown_dir,
+            bootstrap_count=count,
+            rng=rng(),
+        ),
+        tta_gain=tta_gain(predictions, truth, config) if config.tta else None,
+        robustness=judge_robustness(model, scored, truth, source, config) if config.robustness else (),
+        shortcuts=judge_shortcuts(model, scored, records, truth, predictions, source, config),
+        background=judge_masked_leaves(model, scored, truth, predictions, source, config) if config.masks_dir else None,
+        retrieval=judge_retrieval(model, scored, truth, predictions, config),
         captions=captions,
-        naming=_judge_naming(model, scored, records, truth, predictions, config),
-    )
-
-
-def _judge_shortcuts(
-    model: EvaluatedModel,
-    scored: Sequence[Record],
-    records: Sequence[Record],
-    truth: Truth,
-    predictions: SplitPredictions,
-    source: PhotoSource,
-    config: EvaluateConfig,
-) -> ShortcutScores | None:
-    """Learn the cues from training photos of other leaves than the scored ones."""
-    index = {class_id: position for position, class_id in enumerate(model.class_names)}
-    leaves = {record.group for record in scored if record.group}
-    paths = {record.image_path for record in scored}
-    able = [
-        record
-        for record in records
-        if record.split == "train"
-        and record.class_id in index
-        and record.group not in leaves
-        and record.image_path not in paths
-    ]
-    order = np.sort(_rng(config, _SHORTCUT_STREAM).permutation(len(able))[:MAX_TRAIN_PHOTOS])
-    chosen = [able[at] for at in order]
-    if not chosen:
-        return None
-    train = TrainCues(
-        borders_TP=np.concatenate([read_borders(pixels) for _, pixels in read_photos(model, chosen, source)]),
-        labels_T=np.array([index[record.class_id] for record in chosen]),
-        sources=[record.source for record in chosen],
-    )
-    return score_shortcuts(
-        train,
-        predictions.borders_NP,
-        predictions.logits_NC.argmax(axis=1),
-        truth,
-        bootstrap_count=config.bootstrap_count,
-        rng=_rng(config, _BOOTSTRAP_STREAM),
-    )
-
-
-def _judge_naming(
-    model: EvaluatedModel,
-    scored: Sequence[Record],
-    records: Sequence[Record],
-    truth: Truth,
-    predictions: SplitPredictions,
-    config: EvaluateConfig,
-) -> NamingScores | None:
-    rows = sorted(predictions.captions.generated)
-    if not rows:
-        return None
-    infos = [info for info in class_infos(records) if info.class_id in model.class_names]
-    answers = predictions.logits_NC.argmax(axis=1)
-    return score_naming(
-        name_all([predictions.captions.generated[row] for row in rows], infos, _language(config, model)),
-        [scored[row].class_id for row in rows],
-        [model.class_names[answers[row]] for row in rows],
-        infos,
-        renumber_groups(truth.group_index_N[rows]),
-        bootstrap_count=config.bootstrap_count,
-        rng=_rng(config, _BOOTSTRAP_STREAM),
-    )
-
-
-def _tta_gain(predictions: SplitPredictions, truth: Truth, config: EvaluateConfig) -> Estimate:
-    several, single = (
-        (logits.argmax(axis=1) == truth.labels_N).astype(float)
-        for logits in (predictions.logits_NC, predictions.single_logits_NC)
-    )
-    return mean_estimate(several - single, truth.group_index_N, config.bootstrap_count, _rng(config, _BOOTSTRAP_STREAM))
-
-
-def _judge_robustness(
-    model: EvaluatedModel, scored: Sequence[Record], truth: Truth, source: PhotoSource, config: EvaluateConfig
-) -> tuple[RobustnessScore, ...]:
-    chosen = np.sort(_rng(config, _ROBUSTNESS_STREAM).permutation(len(scored))[:MAX_PHOTOS])
-    views = torch.cat([pixels for _, pixels in read_photos(model, [scored[at] for at in chosen], source)]).numpy()
-    return score_robustness(
-        lambda pixels: answer_views(model, pixels, source).logits_NC.argmax(axis=1),
-        views,
-        truth.labels_N[chosen],
-        renumber_groups(truth.group_index_N[chosen]),
-        bootstrap_count=config.bootstrap_count,
-        rng=_rng(config, _BOOTSTRAP_STREAM),
+        naming=judge_naming(model, scored, records, truth, predictions, config),
     )
 
 
@@ -303,13 +228,13 @@ def _references(
     if not model.languages or config.caption_count == 0:
         return None
     given = read_reference_texts(config.reference_texts) if config.reference_texts else None
-    return find_references(scored, _language(config, model), given)
+    return find_references(scored, content_language(config, model), given)
 
 
 def _plan_captions(references: list[tuple[str, ...]] | None, config: EvaluateConfig, language: str) -> CaptionPlan:
     if references is None:
         return CaptionPlan(language, {})
-    chosen = choose_described(references, config.caption_count, _rng(config, _CAPTION_STREAM))
+    chosen = choose_described(references, config.caption_count, seeded(config, CAPTION_STREAM))
     return CaptionPlan(language, {index: references[index][0] for index in chosen})
 
 
@@ -339,58 +264,8 @@ def _judge_captions(
     scores = score_captions(
         described,
         training,
-        language=_language(config, model),
+        language=content_language(config, model),
         num_with_reference=sum(map(bool, references)),
-        rng=_rng(config, _CAPTION_STREAM),
+        rng=seeded(config, CAPTION_STREAM),
     )
     return scores, to_rows(described)
-
-
-def _prediction_rows(
-    scored: Sequence[Record],
-    probs_NC: NDArray[np.float64],
-    predictions: SplitPredictions,
-    notes: NotePlan,
-    model: EvaluatedModel,
-    caption_rows: dict[str, dict[str, Any]],
-) -> list[dict[str, Any]]:
-    """Return one JSON object per photo: the answer from the photo alone, then what each other condition changed."""
-    class_names = model.class_names
-    unknown_N = is_unknown(predictions.features_NF, model.calibration)
-    top_NK = np.argsort(-probs_NC, axis=1, kind="stable")[:, :TOP_K]
-    rows = []
-    for at, record in enumerate(scored):
-        best = int(top_NK[at, 0])
-        conditions = {
-            condition: class_names[answers[at]] if answers[at] != NOT_RUN else None
-            for condition, answers in predictions.predicted.items()
-        }
-        rows.append(
-            {
-                "image_path": record.image_path,
-                "label": record.label,
-                "class_id": record.class_id,
-                "predicted": class_names[best],
-                "probability": float(probs_NC[at, best]),
-                "correct": class_names[best] == record.class_id,
-                "decision": decide(probs_NC[at], model.calibration, unknown=bool(unknown_N[at])),
-                "prediction_set": [class_names[k] for k in prediction_set(probs_NC[at], model.calibration)],
-                "top5": [{"class_id": class_names[k], "probability": float(probs_NC[at, k])} for k in top_NK[at]],
-                "split": record.split,
-                "group": record.group,
-                "note": notes.right[at],
-                "wrong_note": notes.wrong[at],
-                "conditions": conditions,
-                "caption": caption_rows.get(record.image_path),
-            }
-        )
-    return rows
-
-
-def _language(config: EvaluateConfig, model: EvaluatedModel) -> Literal["fr", "en"]:
-    language = config.language or model.language
-    return "en" if language == "en" else "fr"
-
-
-def _rng(config: EvaluateConfig, stream: int) -> np.random.Generator:
-    return np.random.default_rng([config.seed, stream])

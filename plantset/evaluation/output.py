@@ -7,7 +7,7 @@ import dataclasses
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +40,7 @@ class Evaluation:
     """
 
     results: EvaluationResults
-    prediction_rows: Sequence[Mapping[str, Any]]
+    prediction_rows: Iterable[Mapping[str, Any]]
     confusion_counts_CC: NDArray[np.int64]
     class_names: tuple[str, ...]
     crops: tuple[str | None, ...]

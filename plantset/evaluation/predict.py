@@ -8,7 +8,7 @@ Dimensions: N photos of the split, B photos of a batch, C classes, H W pixels.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -25,6 +25,7 @@ from plantset.core.records import Record
 from plantset.data.module import photo_batches
 from plantset.evaluation.generation import LikelihoodScores, normalize_text, score_likelihood
 from plantset.evaluation.modality import CONDITIONS, NOT_RUN, Condition
+from plantset.evaluation.unknown import familiarity
 from plantset.knowledge.notes import grower_notes
 from plantset.models.decision import Calibration
 from plantset.models.views import ask
@@ -70,6 +71,16 @@ class EvaluatedModel(Protocol):
     def answer_photos(self, tokens_BKC: Tensor) -> tuple[Tensor, Tensor]:
         """Return (logits, what the classifier reads) of the photos alone, float32 on the CPU."""
 
+    @property
+    def compares_texts(self) -> bool:
+        """Whether photos and texts have vectors in one space."""
+
+    def photo_vectors(self, tokens_BKC: Tensor) -> Tensor:
+        """Return unit vectors (B, P) of photos."""
+
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """Return unit vectors (M, P) of texts."""
+
     def caption_tokens(self, tokens_BKC: Tensor, language: str) -> list[str]:
         """Write a description of each photo from its tokens."""
 
@@ -105,18 +116,25 @@ class NotePlan:
 
 @dataclass(frozen=True)
 class CaptionPlan:
-    """Which photos are described while their tokens are there: row -> the reference whose likelihood is measured."""
+    """What is done about texts while a photo's tokens are there.
+
+    Attributes:
+        references: the rows that are described -> the reference whose likelihood is measured.
+        compared: the rows whose vector is kept, to be compared with texts.
+    """
 
     language: str
     references: Mapping[int, str]
+    compared: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
 class Captions:
-    """What the model wrote: row -> text, and how likely the references are to it."""
+    """What the model wrote: row -> text, how likely the references are to it, and row -> the photo's vector."""
 
     generated: Mapping[int, str]
     likelihood: LikelihoodScores | None
+    vectors: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -126,7 +144,8 @@ class SplitPredictions:
     Attributes:
         logits_NC: from the photo alone, not calibrated; the mean over flips where these were asked for.
         single_logits_NC: from the photo as it is; the same array without test-time augmentation.
-        features_NF: what the classifier reads of the photo alone.
+        familiarity_N: how much the photo looks like the learned classes. The features that say so are not kept: of a
+            million photos they would be 5 GB.
         borders_NP: 8 border pixels of each photo as the model sees it, (N, 24).
         predicted: condition -> class index per photo, `NOT_RUN` where the condition lacked something. All of them,
             the photo alone too, from the photo as it is: what a note adds must not mix with what flips add.
@@ -134,8 +153,8 @@ class SplitPredictions:
 
     logits_NC: NDArray[np.float32]
     single_logits_NC: NDArray[np.float32]
-    features_NF: NDArray[np.float32]
-    borders_NP: NDArray[np.float64]
+    familiarity_N: NDArray[np.float64]
+    borders_NP: NDArray[np.uint8]
     predicted: Mapping[Condition, NDArray[np.int64]]
     captions: Captions
 
@@ -174,32 +193,30 @@ def predict_split(
     Photos are read in a random order: in the manifest's order a batch is often of one class, and swapping photos
     inside it would change nothing.
     """
-    num_photos = len(records)
-    logits: list[Tensor] = []
-    single: list[Tensor] = []
-    features: list[Tensor] = []
-    borders_NP = np.empty((num_photos, BORDER_VALUES))
+    num_photos, num_classes = len(records), len(model.class_names)
+    logits_NC = np.empty((num_photos, num_classes), dtype=np.float32)
+    single_NC = np.empty_like(logits_NC) if source.tta else logits_NC
+    familiarity_N = np.empty(num_photos)
+    borders_NP = np.empty((num_photos, BORDER_VALUES), dtype=np.uint8)
     predicted = {condition: np.full(num_photos, NOT_RUN, dtype=np.int64) for condition in CONDITIONS}
     order = rng.permutation(num_photos)
     writer = _Writer(model, captions)
     for positions, pixels_BHWC in read_photos(model, [records[index] for index in order], source):
         rows = order[positions]
         answer = ask(model, pixels_BHWC, tta=source.tta)
-        logits.append(torch.from_numpy(answer.logits_BC))
-        single.append(torch.from_numpy(answer.single_logits_BC))
-        features.append(torch.from_numpy(answer.features_BF))
+        logits_NC[rows] = answer.logits_BC
+        single_NC[rows] = answer.single_logits_BC
+        familiarity_N[rows] = familiarity(answer.logits_BC, answer.features_BF, model.calibration)
         predicted["image_only"][rows] = answer.single_logits_BC.argmax(axis=1)
         borders_NP[rows] = read_borders(pixels_BHWC)
         _ask_conditions(model, answer.tokens_BKC, rows, labels_N, notes, predicted)
         writer.write(answer.tokens_BKC, rows)
-    back = torch.from_numpy(np.argsort(order))
-    logits_NC, single_NC, features_NF = (torch.cat(parts)[back].numpy() for parts in (logits, single, features))
-    return SplitPredictions(logits_NC, single_NC, features_NF, borders_NP, predicted, writer.captions())
+    return SplitPredictions(logits_NC, single_NC, familiarity_N, borders_NP, predicted, writer.captions())
 
 
-def read_borders(pixels_BHWC: Tensor) -> NDArray[np.float64]:
+def read_borders(pixels_BHWC: Tensor) -> NDArray[np.uint8]:
     """Return the 8 border pixels of each photo, (B, 24)."""
-    return border_pixels(pixels_BHWC.numpy()).reshape(len(pixels_BHWC), BORDER_VALUES).astype(np.float64)
+    return border_pixels(pixels_BHWC.numpy()).reshape(len(pixels_BHWC), BORDER_VALUES)
 
 
 def answer_views(model: EvaluatedModel, views_NHWC: NDArray[np.uint8], source: PhotoSource) -> PhotoAnswers:
@@ -248,9 +265,14 @@ class _Writer:
     def __init__(self, model: EvaluatedModel, plan: CaptionPlan) -> None:
         self._model, self._plan = model, plan
         self._generated: dict[int, str] = {}
+        self._vectors: dict[int, NDArray[np.float32]] = {}
         self._nll, self._tokens, self._bytes = 0.0, 0, 0
 
     def write(self, tokens: Tensor, rows: NDArray[np.int64]) -> None:
+        compared = [at for at, row in enumerate(rows) if int(row) in self._plan.compared]
+        if compared:
+            vectors = self._model.photo_vectors(tokens[compared]).numpy()
+            self._vectors |= {int(rows[at]): vector for at, vector in zip(compared, vectors, strict=True)}
         chosen = [at for at, row in enumerate(rows) if int(row) in self._plan.references]
         if not chosen:
             return
@@ -262,9 +284,8 @@ class _Writer:
         self._bytes += sum(len(normalize_text(text).encode("utf-8")) for text in references)
 
     def captions(self) -> Captions:
-        if not self._generated:
-            return Captions({}, None)
-        return Captions(self._generated, score_likelihood(self._nll, self._tokens, self._bytes))
+        likelihood = score_likelihood(self._nll, self._tokens, self._bytes) if self._generated else None
+        return Captions(self._generated, likelihood, self._vectors)
 
 
 def read_photos(

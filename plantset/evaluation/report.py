@@ -65,7 +65,9 @@ def render_report(
 def unknown_title(kind: str) -> str:
     """Return the kind of unknown photo in the language of messages."""
     return {
-        "unlearned classes": tr("classes it never learned", "classes qu'il n'a pas apprises"),
+        "unlearned classes": tr("other diseases of its crops", "autres maladies de ses cultures"),
+        "other crops": tr("other crops", "autres cultures"),
+        "given photos": tr("the photos given as unknown", "les photos données comme inconnues"),
         "black": tr("black photos", "photos noires"),
         "one colour": tr("one colour only", "une seule couleur"),
         "noise": tr("noise", "bruit"),

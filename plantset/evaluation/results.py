@@ -17,9 +17,10 @@ from plantset.evaluation.classification import ClassificationScores
 from plantset.evaluation.intervals import Estimate
 from plantset.evaluation.modality import ModalityScores
 from plantset.evaluation.naming import NamingScores
+from plantset.evaluation.retrieval import RetrievalScores
 from plantset.evaluation.robustness import RobustnessScore
 from plantset.evaluation.sets import SelectiveScores, SetScores
-from plantset.evaluation.shortcuts import ShortcutScores
+from plantset.evaluation.shortcuts import BackgroundScores, ShortcutScores
 from plantset.evaluation.unknown import UnknownScores
 
 METRICS_SCHEMA_VERSION = 2  # 2: ece, brier and nll are estimates with intervals
@@ -60,6 +61,9 @@ class EvaluationResults:
         tta_gain: accuracy with test-time augmentation minus without; None where it was not asked for.
         robustness: empty where it was not asked for.
         shortcuts: None where the manifest has no training photos of other leaves to learn them from.
+        background: None where no masks of leaves were given.
+        retrieval: photos and descriptions found by each other; None where the model has no space for both, or fewer
+            than two distinct texts are there.
         naming: what the generated descriptions name; None without any.
         captions: None when none was asked for or no reference text is there.
     """
@@ -87,6 +91,8 @@ class EvaluationResults:
     tta_gain: Estimate | None
     robustness: tuple[RobustnessScore, ...]
     shortcuts: ShortcutScores | None
+    background: BackgroundScores | None
+    retrieval: RetrievalScores | None
     captions: CaptionScores | None
     naming: NamingScores | None
 

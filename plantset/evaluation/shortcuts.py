@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,18 +60,41 @@ class ShortcutScores:
         return low > self.chance and self.border.value > 1.5 * self.chance
 
 
+@dataclass(frozen=True, slots=True)
+class BackgroundScores:
+    """What the model itself still answers where the leaf is painted over, on the photos that have a leaf's mask.
+
+    Attributes:
+        background: accuracy with the leaf in the mean colour of the rest; its outline stays.
+        model: accuracy on the same photos as they are. chance: always naming the commonest class of them.
+        mean_leaf_share: of the photo, that is painted over.
+    """
+
+    num_photos: int
+    background: Estimate
+    model: Estimate
+    chance: float
+    mean_leaf_share: float
+
+    @property
+    def tells(self) -> bool:
+        """Return whether the background says clearly more than chance: half again as much, beyond its interval."""
+        low = self.background.value if self.background.low is None else self.background.low
+        return low > self.chance and self.background.value > 1.5 * self.chance
+
+
 @dataclass(frozen=True)
 class TrainCues:
     """Training photos without their leaves: border pixels (T, 24), classes (T,), collections."""
 
-    borders_TP: NDArray[np.float64]
+    borders_TP: NDArray[Any]
     labels_T: NDArray[np.int64]
     sources: Sequence[str | None]
 
 
 def score_shortcuts(
     train: TrainCues,
-    borders_NP: NDArray[np.float64],
+    borders_NP: NDArray[Any],
     predicted_N: NDArray[np.int64],
     truth: Truth,
     *,
@@ -81,7 +105,9 @@ def score_shortcuts(
     if len(np.unique(train.labels_T)) < 2:
         return None
     labels, groups = truth.labels_N, truth.group_index_N
-    by_border = fit_cue(train.borders_TP, train.labels_T).predict(borders_NP) == labels
+    by_border = (
+        fit_cue(train.borders_TP.astype(np.float64), train.labels_T).predict(borders_NP.astype(np.float64)) == labels
+    )
     by_model = predicted_N == labels
 
     def share(right: NDArray[np.bool_], rows: NDArray[np.bool_]) -> Estimate:

@@ -22,7 +22,7 @@ import scipy.special
 from numpy.typing import NDArray
 
 from plantset.evaluation.intervals import Estimate, percentile_estimate
-from plantset.models.decision import UnknownRule, make_unknown_rule
+from plantset.models.decision import Calibration, UnknownRule, make_unknown_rule
 
 KNOWN_SHARE = 0.95  # of FPR at 95 % TPR: the known photos that are kept
 _MIN_SCALE = 1e-3
@@ -68,6 +68,13 @@ def fit_unknown_rule(
     return make_unknown_rule(
         means, centre, scale, threshold=threshold, known_error=known_error, num_photos=len(labels_N)
     )
+
+
+def familiarity(logits_NC: NDArray[Any], features_NF: NDArray[Any], calibration: Calibration) -> NDArray[np.float64]:
+    """Return how much each photo looks like the learned classes: by the checkpoint's rule, else the top probability."""
+    if calibration.unknown is None:
+        return max_softmax(logits_NC / calibration.temperature)
+    return calibration.unknown.familiarity(features_NF)
 
 
 def max_softmax(logits_NC: NDArray[Any]) -> NDArray[np.float64]:

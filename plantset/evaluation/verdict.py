@@ -19,8 +19,8 @@ FEW_PHOTOS_OF_A_CLASS = 10
 
 def write_verdict(results: EvaluationResults) -> tuple[Sentence, ...]:
     """Return the findings in the language of messages: the answer first, then alarms, then the rest."""
-    found = [*_answers(results), *_sample(results), *_notes(results), *_shortcuts(results), *_trust(results)]
-    found += [*_promises(results), *_captions(results)]
+    found = [*_answers(results), *_sample(results), *_notes(results), *_shortcuts(results), *_background(results)]
+    found += [*_trust(results), *_promises(results), *_captions(results)]
     return tuple(Sentence(sentence.tone, typeset(sentence.text)) for sentence in alarms_first(found))
 
 
@@ -230,6 +230,21 @@ def _shortcuts(results: EvaluationResults) -> Iterator[Sentence]:
             )
             if found.tells
             else ""
+        ),
+    )
+
+
+def _background(results: EvaluationResults) -> Iterator[Sentence]:
+    found = results.background
+    if found is None:
+        return
+    said, chance = percent_with_interval(found.background), percent(found.chance)
+    yield Sentence(
+        "warning" if found.tells else "plain",
+        tr(
+            f"With the leaf painted over it still names the class in {said} of cases (commonest class: {chance}).",
+            f"Une fois la feuille recouverte, il nomme encore la classe dans {said} des cas "
+            f"(classe la plus fréquente : {chance}).",
         ),
     )
 

@@ -9,6 +9,8 @@ from plantset.core.classes import ClassInfo
 from plantset.knowledge.catalogue import load_catalogue
 from plantset.knowledge.schema import Catalogue
 
+USER_PREFIX = "user--"  # of a class that was matched to no disease: the catalogue has none of these
+
 
 def with_names(infos: Iterable[ClassInfo], catalogue: Catalogue) -> tuple[ClassInfo, ...]:
     """Return the classes with what the catalogue calls them in every language, and the sources of its texts.
@@ -39,7 +41,7 @@ def names_of(info: ClassInfo, language: str) -> tuple[str | None, str | None]:
         crop = crop_name(crop, language)
     if info.disease_names:
         disease = info.disease_names.get(language, disease)
-    elif disease is not None:
+    elif not info.class_id.startswith(USER_PREFIX):
         known = load_catalogue().get(info.class_id)
         disease = known.name.get(language, disease) if known is not None else disease
     return crop, disease

@@ -340,6 +340,27 @@ class LoadedModel:
         total, words = self.model.captioner.loss(rows.to(self.device), self._caption_context(tokens_BKC))
         return float(total), int(words)
 
+    @property
+    def compares_texts(self) -> bool:
+        """Whether photos and texts have vectors in one space: the head that scores photos against descriptions."""
+        return self.model.description is not None
+
+    @torch.inference_mode()
+    def photo_vectors(self, tokens_BKC: Tensor) -> Tensor:
+        """Return unit vectors (B, P) of photos, float32 on the CPU, to be compared with those of texts."""
+        assert self.model.description is not None
+        seen = self.model(self._seen(tokens_BKC), None, answer=False)
+        vectors_BP: Tensor = self.model.description.embed_image(seen.global_BG)
+        return vectors_BP.float().cpu()
+
+    @torch.inference_mode()
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """Return unit vectors (M, P) of texts, float32 on the CPU; builds the text tower."""
+        assert self.model.description is not None
+        self._attach_text()
+        vectors_MP: Tensor = self.model.description.embed_text(self.model.encode_descriptions(texts))
+        return vectors_MP.float().cpu()
+
     def _caption_context(self, tokens_BKC: Tensor) -> Tensor:
         return self.model.caption_context(self.model(self._seen(tokens_BKC), None, answer=False))
 
@@ -351,9 +372,14 @@ class LoadedModel:
         return VisionTokens(tokens_BKC[:, split:], vision.grid, tokens_BKC[:, :split] if split else None)
 
     def _note_states(self, notes: Sequence[str | None]) -> NoteStates | None:
-        if self.takes_notes and self.model.text is None:
-            attach_text(self.model, self._checkpoint)  # on the first note: photos alone need no text tower
+        if self.takes_notes:
+            self._attach_text()
         return self.model.encode_notes(notes)
+
+    def _attach_text(self) -> None:
+        """Build the text tower on the first text: photos alone need none."""
+        if self.model.text is None:
+            attach_text(self.model, self._checkpoint)
 
     def _vocabulary(self, language: str, task: Task = "DESCRIBE") -> Vocabulary:
         if self.card.vocabulary is None or language not in self.languages:

@@ -67,6 +67,15 @@ class ColourModel:
     def answer_photos(self, tokens_BKC: Tensor) -> tuple[Tensor, Tensor]:
         return self.predict_tokens(tokens_BKC, None), tokens_BKC[:, 0]
 
+    compares_texts: bool = True
+
+    def photo_vectors(self, tokens_BKC: Tensor) -> Tensor:
+        return torch.eye(len(self.class_names))[self.predict_tokens(tokens_BKC, None).argmax(dim=1)]
+
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        places = [[SYMPTOMS[name] in text for name in self.class_names].index(True) for text in texts]
+        return torch.eye(len(self.class_names))[places]
+
     def caption_tokens(self, tokens_BKC: Tensor, language: str) -> list[str]:
         assert language in self.languages
         answers = self.predict_tokens(tokens_BKC, None).argmax(dim=1)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from torch import Tensor
 
 from plantset.core.errors import ConfigError, DataError
@@ -273,7 +274,7 @@ def test_photos_without_plant_and_of_unlearned_classes_are_each_a_row(colour_con
 
     unknown = {row.kind: row for row in measure(colour_config, model).results.unknown}
 
-    assert unknown["unlearned classes"].num_photos == 4
+    assert unknown["other crops"].num_photos == 4
     assert {"black", "noise"} < set(unknown)
     assert unknown["black"].refused is None  # this model carries no rule
 
@@ -290,6 +291,44 @@ def test_a_model_with_a_rule_calls_black_photos_unknown(colour_config: EvaluateC
     black = next(row for row in evaluation.results.unknown if row.kind == "black")
     assert black.refused == 1.0
     assert black.auroc.value == 1.0
+
+
+def test_photos_and_descriptions_find_each_other(colour_config: EvaluateConfig) -> None:
+    found = measure(colour_config).results.retrieval
+
+    assert found is not None
+    assert (found.num_photos, found.num_texts) == (16, 4)
+    assert found.photo_to_text[0].recall.value == 15 / 16  # the mislabelled photo finds the text of what it shows
+    assert found.text_to_photo[0].recall.value == 1.0
+
+
+def test_a_model_that_compares_no_texts_is_not_asked_to(colour_config: EvaluateConfig) -> None:
+    assert measure(colour_config, ColourModel(compares_texts=False)).results.retrieval is None
+
+
+def test_photos_of_other_crops_are_told_from_other_diseases(colour_config: EvaluateConfig) -> None:
+    model = ColourModel(class_names=("tomato--healthy", "tomato--late-blight"))
+
+    kinds = {row.kind: row.num_photos for row in measure(colour_config, model).results.unknown}
+
+    assert (kinds["unlearned classes"], kinds["other crops"]) == (4, 4)
+
+
+def test_given_photos_of_none_of_the_classes_are_a_kind(colour_config: EvaluateConfig, tmp_path: Path) -> None:
+    for number in range(3):
+        Image.fromarray(np.full((40, 40, 3), 30 * number, np.uint8)).save(tmp_path / f"{number}.png")
+
+    config = dataclasses.replace(colour_config, unknown_dir=tmp_path)
+
+    kinds = {row.kind: row.num_photos for row in measure(config).results.unknown}
+    assert kinds["given photos"] == 3
+
+
+def test_a_folder_of_unknown_photos_without_a_photo_is_named(colour_config: EvaluateConfig, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(DataError, match="--unknown-dir"):
+        measure(dataclasses.replace(colour_config, unknown_dir=tmp_path / "empty"))
 
 
 def test_descriptions_are_made_from_the_tokens_of_the_answer(colour_config: EvaluateConfig) -> None:
