@@ -101,9 +101,8 @@ def draw_first_batch(task: Task) -> None:
     pixels_BHWC = torch.from_numpy(np.stack([reader.read(key) for key in keys]))
     views = task.data.train_maker().make(keys, pixels_BHWC=pixels_BHWC).pixels_BHWC
     assert views is not None
-    draw_batch(
-        views.numpy(), [records[key.index].class_id for key in keys], task.config.checkpoint_dir / "train_batch.jpg"
-    )
+    labels = [records[key.index].class_id for key in keys]
+    draw_batch(list(views.numpy()), labels, task.config.checkpoint_dir / "train_batch.jpg")
 
 
 def tell_epoch(progress: Progress, config: TrainConfig, log: RunLog, *, is_kept: bool) -> None:

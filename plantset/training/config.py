@@ -399,9 +399,9 @@ class TrainConfig:
     )
     log_to: LogTo = option(
         "tensorboard",
-        en="where else the numbers go: wandb (WANDB_MODE=offline needs no account) or mlflow (mlruns/ in the"
+        en="where else the numbers go: wandb (WANDB_MODE=offline needs no account) or mlflow (mlflow.db in the"
         " checkpoint folder, or MLFLOW_TRACKING_URI), once you have installed it; TensorBoard is always written",
-        fr="où vont aussi les nombres : wandb (WANDB_MODE=offline se passe de compte) ou mlflow (mlruns/ dans le"
+        fr="où vont aussi les nombres : wandb (WANDB_MODE=offline se passe de compte) ou mlflow (mlflow.db dans le"
         " dossier des points de contrôle, ou MLFLOW_TRACKING_URI), une fois installé ; TensorBoard est toujours écrit",
     )
     resume: str | None = option(

@@ -154,11 +154,14 @@ def _open_wandb(config: TrainConfig) -> Iterator[RunLog]:
 
 @contextmanager
 def _open_mlflow(config: TrainConfig) -> Iterator[RunLog]:
-    """Open a run of MLflow: where MLFLOW_TRACKING_URI says, else in mlruns/ in the checkpoint folder."""
+    """Open a run of MLflow: where MLFLOW_TRACKING_URI says, else in mlflow.db in the checkpoint folder.
+
+    SQLite, because MLflow refuses its older store, the folder mlruns/, now unless it is told otherwise.
+    """
     mlflow = import_logger("mlflow")
-    folder = (config.checkpoint_dir / "mlruns").resolve()
+    own_uri = f"sqlite:///{(config.checkpoint_dir / 'mlflow.db').resolve().as_posix()}"
     try:
-        client = mlflow.MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or folder.as_uri())
+        client = mlflow.MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or own_uri)
         run_id = _known_id(config, "mlflow") or _new_mlflow_run(mlflow, client, config)
         client.update_run(run_id, status="RUNNING")
     except mlflow.exceptions.MlflowException as error:

@@ -122,7 +122,7 @@ def test_wandb_without_an_account_says_how_to_do_without(configure: Configure, m
     assert "WANDB_MODE=offline" in refused.value.fix
 
 
-def test_mlflow_gets_settings_and_numbers_in_a_folder_beside_the_checkpoints(
+def test_mlflow_gets_settings_and_numbers_in_a_file_beside_the_checkpoints(
     configure: Configure, mlflow: _FakeMlflow
 ) -> None:
     config = configure(log_to="mlflow", seed=5)
@@ -131,7 +131,7 @@ def test_mlflow_gets_settings_and_numbers_in_a_folder_beside_the_checkpoints(
         log.add({"loss": 0.5}, 20)
 
     run = mlflow.runs["run0"]
-    assert mlflow.uris == [(config.checkpoint_dir / "mlruns").resolve().as_uri()]
+    assert mlflow.uris == [f"sqlite:///{(config.checkpoint_dir / 'mlflow.db').resolve().as_posix()}"]
     assert [(key, value, step) for key, value, _, step in run["metrics"]] == [("loss", 0.5, 20)]
     assert run["params"]["seed"] == "5"
     assert run["status"] == "FINISHED"
