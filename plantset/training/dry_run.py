@@ -16,6 +16,7 @@ from plantset.data.batch import Batch
 from plantset.runtime.strategy import Strategy
 from plantset.training.feeds import cached_views
 from plantset.training.loop import Hooks, Plan, Progress, Trainer
+from plantset.training.metrics import Judgement
 from plantset.training.stopping import Clock, StopRequest
 from plantset.training.task import Task
 
@@ -66,11 +67,7 @@ class DryRunReport:
 
 def try_out(task: Task, optimizer: torch.optim.Optimizer, strategy: Strategy, plan: Plan, hooks: Hooks) -> DryRunReport:
     """Take two real steps on the first photos, without the cache, and estimate the rest from them."""
-    data = dataclasses.replace(task.data, loader=dataclasses.replace(task.data.loader, num_workers=0))
-    batches, read_s = _timed_batches(data.train_dataloader(), _STEPS * plan.accumulate_steps)
-    frozen_s = 0.0
-    if task.model.cut.is_cacheable:
-        batches, frozen_s = _with_features(task, batches, strategy)
+    batches, read_s, frozen_s = first_batches(task, strategy, _STEPS * plan.accumulate_steps)
     spent: list[float] = []
 
     def begin(epoch: int, seen: int) -> None:
@@ -81,7 +78,7 @@ def try_out(task: Task, optimizer: torch.optim.Optimizer, strategy: Strategy, pl
         hooks,
         loader=lambda *_: batches,
         begin_epoch=begin,
-        judge=lambda _: (0.0, {}),
+        judge=lambda _: Judgement(0.0, 0.0, {}),
         epoch_done=lambda *_: spent.append(time.perf_counter()),
         save=lambda _: None,
     )
@@ -89,6 +86,19 @@ def try_out(task: Task, optimizer: torch.optim.Optimizer, strategy: Strategy, pl
     Trainer(task.model, optimizer, strategy, short, Progress(), quiet).fit(StopRequest(), Clock(None, 0.0))
     step_s = (spent[1] - spent[0]) / _STEPS
     return _report(task, plan, strategy, (step_s, read_s, frozen_s))
+
+
+def first_batches(task: Task, strategy: Strategy, count: int) -> tuple[list[Batch], float, float]:
+    """Return the first training batches, and the seconds that reading and the frozen part took for each.
+
+    Read in this process and without the cache: what is only tried out leaves no worker and no file.
+    """
+    data = dataclasses.replace(task.data, loader=dataclasses.replace(task.data.loader, num_workers=0))
+    batches, read_s = _timed_batches(data.train_dataloader(), count)
+    if not task.model.cut.is_cacheable:
+        return batches, read_s, 0.0
+    batches, frozen_s = _with_features(task, batches, strategy)
+    return batches, read_s, frozen_s
 
 
 def _timed_batches(loader: object, count: int) -> tuple[list[Batch], float]:

@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from plantset.data.module import photo_batches
 from plantset.evaluation import calibration
-from plantset.evaluation.classification import score_macro_f1
 from plantset.models.decision import Calibration
 from plantset.models.load import LoadedModel
 from plantset.models.multimodal import MultimodalModel
 from plantset.runtime.strategy import Strategy
 from plantset.training.feeds import PhotoFeeds
+from plantset.training.metrics import Judgement, judge_answers
 from plantset.training.stopping import Interrupted, StopRequest
 from plantset.training.task import Task, labels_of, val_answers
 
-Judge = Callable[[MultimodalModel], tuple[float, dict[str, float]]]
+Judge = Callable[[MultimodalModel], Judgement]
 
 
 def build_judge(task: Task, feeds: PhotoFeeds, strategy: Strategy, request: StopRequest) -> Judge:
-    """Return what scores a model on the selection half of val: macro-F1, and what else is worth logging.
+    """Return what scores a model on the selection half of val by `--metric`.
 
     A class that no training photo shows can't be named by any model: its val photos select nothing.
     """
@@ -33,10 +32,9 @@ def build_judge(task: Task, feeds: PhotoFeeds, strategy: Strategy, request: Stop
         if strategy.any_rank(request.signal_number != 0):
             raise Interrupted
 
-    def judge(model: MultimodalModel) -> tuple[float, dict[str, float]]:
+    def judge(model: MultimodalModel) -> Judgement:
         logits, _ = val_answers(model, feeds.val(), strategy, check)
-        accuracy, macro_f1 = _scores(logits[chosen], labels[chosen])
-        return macro_f1, {"accuracy": accuracy, "macro_f1": macro_f1}
+        return judge_answers(logits[chosen], labels[chosen], task.config.metric)
 
     return judge
 
@@ -59,11 +57,5 @@ def score_checkpoint(model: LoadedModel, task: Task) -> tuple[float, float]:
         task.val_records, task.data.images_dir, model.preprocess, task.config.batch_size, task.config.num_workers
     )
     logits = np.concatenate([model.predict_batch(pixels).numpy() for _, pixels in batches])
-    return _scores(logits, labels_of(task, task.val_records))
-
-
-def _scores(logits_NC: NDArray[np.float32], labels_N: NDArray[np.int64]) -> tuple[float, float]:
-    predicted = logits_NC.argmax(axis=1)
-    each = np.arange(len(labels_N))
-    estimate = score_macro_f1(predicted, labels_N, each, bootstrap_count=0, rng=np.random.default_rng(0))
-    return float((predicted == labels_N).mean()), estimate.value
+    values = judge_answers(logits, labels_of(task, task.val_records), "macro-f1").values
+    return values["accuracy"], values["macro_f1"]

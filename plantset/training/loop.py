@@ -5,7 +5,6 @@ It knows no device and no rank: the `Strategy` does. It never waits for the devi
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from plantset.runtime.strategy import Strategy
 from plantset.training.average import WeightAverage
 from plantset.training.config import ScheduleName
 from plantset.training.meter import BatchLoader, EpochSums, Meter
+from plantset.training.metrics import Judgement
 from plantset.training.optimizer import set_learning_rate
 from plantset.training.schedule import learning_rate_factor
 from plantset.training.stopping import Clock, Interrupted, StopRequest
@@ -40,7 +40,6 @@ class Plan:
         batches_per_epoch: micro-batches of an epoch.
         accumulate_steps: micro-batches of a step; their gradients are exactly those of one large batch.
         early_stopping: epochs without a better score after which to stop; 0 never stops.
-        selection_photos: how many photos the score rests on; 0 takes it for exact.
         max_steps: steps after which to stop; 0 goes through all epochs.
         save_steps: steps between two saved states inside an epoch; 0 saves after epochs alone.
     """
@@ -52,20 +51,9 @@ class Plan:
     gradient_clip: float
     early_stopping: int
     accumulate_steps: int = 1
-    selection_photos: int = 0
     schedule: ScheduleName = "cosine"
     max_steps: int = 0
     save_steps: int = 0
-
-    def tolerance(self, best_score: float) -> float:
-        """Return one standard error of the best score: less than that is no difference between two epochs.
-
-        The one-standard-error rule (Breiman et al. 1984, section 3.4.3) takes the simplest model within it; here the
-        latest, whose learning rate has come down furthest. A strict maximum over epochs picks the luckiest.
-        """
-        if not self.selection_photos or best_score <= 0:
-            return 0.0
-        return math.sqrt(best_score * (1.0 - best_score) / self.selection_photos)
 
     @property
     def total_steps(self) -> int:
@@ -82,6 +70,7 @@ class Progress:
         epoch: epochs that are done.
         seen: photos of the current epoch that are done, over all processes.
         total_steps: to which the learning rate comes down; fewer than planned when the time is too short for all.
+        best_error: one standard error of the best score.
         best_epoch: of the highest score, which early stopping counts from.
         kept_epoch: of the model that is kept: the latest within one standard error of the best.
         sums: what the current epoch has added up.
@@ -92,6 +81,7 @@ class Progress:
     seen: int = 0
     total_steps: int = 0
     best_score: float = -1.0
+    best_error: float = 0.0
     best_epoch: int = -1
     kept_epoch: int = -1
     history: list[dict[str, float]] = field(default_factory=list)
@@ -108,8 +98,7 @@ class Hooks:
         counts: model, batch -> what each loss will count, known before the model is asked.
         terms: model, batch -> each loss's sum and count.
         weigh: terms, counts of the whole step -> the number to minimise, and each loss's part of it.
-        judge: model -> score on the selection photos and what else is worth logging; higher is better. It raises
-            `Interrupted` when a signal comes meanwhile.
+        judge: model -> its score on the selection photos. It raises `Interrupted` when a signal comes meanwhile.
         epoch_done: called after each epoch with whether its model is kept: saves and logs.
         save: called inside an epoch, to save where the run stands.
         logged: called at log points with step and values.
@@ -120,7 +109,7 @@ class Hooks:
     counts: Callable[[MultimodalModel, Batch], dict[str, Tensor]]
     terms: Callable[[MultimodalModel, Batch], dict[str, Term]]
     weigh: Callable[[Mapping[str, Term], Mapping[str, Tensor]], tuple[Tensor, dict[str, Tensor]]]
-    judge: Callable[[MultimodalModel], tuple[float, dict[str, float]]]
+    judge: Callable[[MultimodalModel], Judgement]
     epoch_done: Callable[[Progress, bool], None]
     save: Callable[[Progress], None]
     logged: Callable[[int, Mapping[str, float]], None]
@@ -253,13 +242,15 @@ class Trainer:
     def _end_epoch(self, means: dict[str, float], started: float, clock: Clock) -> None:
         progress = self._progress
         trained = time.perf_counter()
-        score, judged = self._hooks.judge(self._model)
-        is_kept = score > progress.best_score - self._plan.tolerance(progress.best_score)
-        if score > progress.best_score:
-            progress.best_score, progress.best_epoch = score, progress.epoch
+        judged = self._hooks.judge(self._model)
+        # The one-standard-error rule (Breiman et al. 1984, section 3.4.3) takes the simplest model within it; here the
+        # latest, whose learning rate has come down furthest. A strict maximum over epochs picks the luckiest.
+        is_kept = judged.score > progress.best_score - progress.best_error
+        if judged.score > progress.best_score:
+            progress.best_score, progress.best_error, progress.best_epoch = judged.score, judged.error, progress.epoch
         if is_kept:
             progress.kept_epoch = progress.epoch
-        row = {"epoch": float(progress.epoch), **means, **judged, "seconds": time.perf_counter() - started}
+        row = {"epoch": float(progress.epoch), **means, **judged.values, "seconds": time.perf_counter() - started}
         progress.history.append(row)
         progress.epoch += 1
         progress.seen = 0

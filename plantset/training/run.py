@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.tensorboard import SummaryWriter
 
 from plantset.core.errors import ConfigError
 from plantset.core.files import write_json
@@ -25,19 +24,20 @@ from plantset.runtime.strategy import Strategy
 from plantset.training.announce import (
     announce,
     draw_first_batch,
-    log_values,
-    open_log,
     tell_epoch,
     write_photos,
 )
 from plantset.training.average import WeightAverage
 from plantset.training.checks import check_folder, check_numbers, check_share
+from plantset.training.compiling import compile_model
 from plantset.training.config import TpuTrainConfig, TrainConfig
-from plantset.training.dry_run import DryRunReport, try_out
+from plantset.training.dry_run import DryRunReport, first_batches, try_out
 from plantset.training.feeds import PhotoFeeds
 from plantset.training.judging import build_judge, calibrate, score_checkpoint
+from plantset.training.logs import NO_LOG, RunLog, import_logger, open_log
 from plantset.training.loop import Hooks, Plan, Progress, Trainer
 from plantset.training.meter import LossDivergedError
+from plantset.training.metrics import Judgement
 from plantset.training.optimizer import OptimizerSettings, build_optimizer
 from plantset.training.pictures import draw_history
 from plantset.training.saving import Saver
@@ -144,6 +144,7 @@ def _launch_and_train(
     started = time.perf_counter()
     check_numbers(config)
     check_folder(config.checkpoint_dir)
+    import_logger(config.log_to)
     if config.num_threads is not None:
         torch.set_num_threads(config.num_threads)
     opened = launch(
@@ -188,11 +189,14 @@ def _train(config: TrainConfig, strategy: Strategy, started: float) -> AnyReport
         config.checkpoint_dir, model, card, optimizer, strategy, average, bank, config.save_every, config.keep_last
     )
     if config.dry_run:
-        return try_out(task, optimizer, strategy, _plan(task), _hooks(task, feeds, saver, None, StopRequest()))
+        return try_out(task, optimizer, strategy, _plan(task), _hooks(task, feeds, saver, NO_LOG, StopRequest()))
     feeds.fill()
+    if config.compile:
+        batches = first_batches(task, strategy, config.accumulate_steps)[0]
+        compile_model(model, batches, _hooks(task, feeds, saver, NO_LOG, StopRequest()), strategy)
     progress = Progress() if config.resume is None else saver.resume(config.resume)
-    with open_log(config, strategy) as writer, listening() as request:
-        hooks = _hooks(task, feeds, saver, writer, request)
+    with open_log(config, strategy) as log, listening() as request:
+        hooks = _hooks(task, feeds, saver, log, request)
         trainer = Trainer(model, optimizer, strategy, _plan(task), progress, hooks, average)
         try:
             ending = trainer.fit(request, Clock(seconds_of(config.max_time), started))
@@ -207,11 +211,11 @@ def _train(config: TrainConfig, strategy: Strategy, started: float) -> AnyReport
     return _finish(task, feeds, saver, progress, started)
 
 
-def _hooks(task: Task, feeds: PhotoFeeds, saver: Saver, writer: SummaryWriter | None, request: StopRequest) -> Hooks:
+def _hooks(task: Task, feeds: PhotoFeeds, saver: Saver, log: RunLog, request: StopRequest) -> Hooks:
     objective, encode_notes = build_objective(task, saver.bank), note_encoder(task)
     score = build_judge(task, feeds, saver.strategy, request)
 
-    def judge(model: MultimodalModel) -> tuple[float, dict[str, float]]:
+    def judge(model: MultimodalModel) -> Judgement:
         with saver.averaged():
             return score(model)
 
@@ -222,7 +226,7 @@ def _hooks(task: Task, feeds: PhotoFeeds, saver: Saver, writer: SummaryWriter | 
 
     def epoch_done(progress: Progress, is_kept: bool) -> None:
         saver.save_epoch(progress, is_kept=is_kept)
-        saver.strategy.on_main(lambda: tell_epoch(progress, task.config, writer, is_kept=is_kept))
+        saver.strategy.on_main(lambda: tell_epoch(progress, task.config, log, is_kept=is_kept))
 
     return Hooks(
         loader=feeds.train,
@@ -233,7 +237,7 @@ def _hooks(task: Task, feeds: PhotoFeeds, saver: Saver, writer: SummaryWriter | 
         judge=judge,
         epoch_done=epoch_done,
         save=saver.save,
-        logged=lambda step, values: log_values(writer, values, step),
+        logged=lambda step, values: log.add(values, step),
     )
 
 
@@ -247,7 +251,6 @@ def _plan(task: Task) -> Plan:
         gradient_clip=config.gradient_clip,
         early_stopping=config.early_stopping,
         accumulate_steps=config.accumulate_steps,
-        selection_photos=len(task.selection),
         max_steps=config.max_steps,
         save_steps=config.save_steps,
         schedule=config.schedule,

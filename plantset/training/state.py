@@ -219,6 +219,8 @@ _FREE_TO_CHANGE = {
     "cache_gb",
     "check_cache",
     "log_dir",
+    "log_to",
+    "compile",
     "num_workers",
     "num_threads",
     "device",

@@ -30,7 +30,7 @@ from plantset.models.load import ModelCard
 from plantset.models.multimodal import MultimodalModel
 from plantset.models.name_scoring import class_text
 from plantset.models.objectives import ClassificationLoss, balanced_class_weights, log_prior
-from plantset.models.presets import ObjectiveWeights, Stage, find_preset, preset_weights
+from plantset.models.presets import PARTS, ObjectiveWeights, Stage, find_preset, preset_weights
 from plantset.runtime.strategy import Strategy
 from plantset.training.bank import DescriptionBank, bank_texts
 from plantset.training.checks import check_classes, check_mixing, check_photos
@@ -39,6 +39,8 @@ from plantset.training.meter import BatchLoader
 from plantset.training.step import EncodeNotes, NoteStatesCache, Objective
 
 _PACKAGED_VISION_RATIO, _VISION_RATIO = 0.5, 0.1  # a small network moves far; a large one forgets
+_HEADS_FIRST = Stage("heads first", 0.0, frozenset(PARTS) - {"vision", "text"})
+_ALL_TOGETHER = Stage("all", 0.0, frozenset(PARTS))
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,9 @@ def build_card(task: Task) -> ModelCard:
 
 
 def stage_of(config: TrainConfig, epoch: int) -> Stage:
-    """Return the preset's stage that an epoch falls in: the one whose share the epoch's middle lies in."""
+    """Return what learns in an epoch: what was asked for, or the preset's stage that the epoch's middle lies in."""
+    if config.unfreeze_after is not None:
+        return _HEADS_FIRST if epoch < config.unfreeze_after else _ALL_TOGETHER
     stages = find_preset(config.preset).stages
     done, middle = 0.0, (epoch + 0.5) / config.epochs
     for stage in stages:

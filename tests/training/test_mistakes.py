@@ -9,12 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from plantset.core.errors import CheckpointError, ConfigError, DataError, PlantsetError
+from plantset.runtime.local import LocalStrategy
+from plantset.training import judging
 from plantset.training.config import TrainConfig
+from plantset.training.feeds import PhotoFeeds
 from plantset.training.run import train
 from plantset.training.state import LAST_NAME
+from plantset.training.stopping import StopRequest
+from plantset.training.task import labels_of, prepare_task, stage_of
+from tests.fake_leaves import CLASS_IDS
 from tests.training.conftest import Configure
 
 Rows = list[dict[str, Any]]
@@ -129,3 +137,37 @@ def test_what_cannot_be_mixed_or_augmented_is_refused_by_its_flag(
     configure: Configure, changes: dict[str, Any], named: str
 ) -> None:
     assert named in _refused(configure(**changes), ConfigError)
+
+
+def test_a_class_of_val_without_a_training_photo_is_said_counted_and_left_out_of_selection(
+    configure: Configure, changed: Changed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lose_rust(rows: Rows) -> Rows:
+        return [row for row in rows if (row["split"], row["class_id"]) != ("train", CLASS_IDS[0])]
+
+    config = configure(**changed(lose_rust))
+    task = prepare_task(config)
+    labels = labels_of(task, task.val_records)
+    right = 9.0 * np.eye(len(CLASS_IDS), dtype=np.float32)[np.maximum(labels, 1)]  # all but the class never seen
+
+    said = capsys.readouterr().err
+    assert "1 classes of val have no training photo" in said
+    assert CLASS_IDS[0] in said
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(judging, "val_answers", lambda *_: (right, right))
+        strategy = LocalStrategy(torch.device("cpu"))
+        judged = judging.build_judge(task, PhotoFeeds(task, strategy), strategy, StopRequest())(task.model)
+    assert judged.values["accuracy"] == 1.0
+
+
+def test_towers_rest_as_long_as_asked_and_then_learn(configure: Configure) -> None:
+    task = prepare_task(configure(unfreeze_after=2, preset="qwen-vl"))
+
+    learning = []
+    for epoch in range(4):
+        task.model.train_parts(stage_of(task.config, epoch).trains)
+        learning.append(
+            [any(w.requires_grad for w in part.parameters()) for part in (task.model.vision, task.model.fusion)]
+        )
+
+    assert learning == [[False, True], [False, True], [True, True], [True, True]]

@@ -20,7 +20,10 @@ from tests.training.test_train import _command
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 LEARNING_RATE = 1e-4
 # 16 photos in all: two steps an epoch, twenty in the run; without dropout, whose numbers differ from rank to rank
-SETTINGS = {"batch_size": 16, "epochs": 10, "dropout": 0.0, "freeze_vision": True, "learning_rate": LEARNING_RATE}
+SETTINGS = {
+    "batch_size": 16, "epochs": 10, "dropout": 0.0, "freeze_vision": True, "learning_rate": LEARNING_RATE,
+    "mixup": 0.4, "cutmix": 1.0,
+}  # fmt: skip
 
 
 def _run(config: TrainConfig, *, processes: int, steps: int = 0) -> str:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,10 @@ def test_run_json_tells_what_is_needed_to_do_it_again(trained: tuple[TrainConfig
     assert "--epochs 8" in run["command"]
     assert (run["torch"], run["precision"]) == (torch.__version__, "fp32")
     assert 0 < run["trainable_parameters"] < run["parameters"]
+    assert run["config"]["seed"] == run["seed"] == 0
+    assert run["versions"]["timm"] == metadata.version("timm")
+    assert len(run["data"]["fingerprint"]) == 64
+    assert (run["world_size"], run["num_threads"]) == (1, 1)
 
 
 def test_tensorboard_has_a_log(trained: tuple[TrainConfig, TrainReport]) -> None:
@@ -470,7 +475,7 @@ def test_a_run_with_everything_on_that_a_signal_ends_goes_on_to_the_same_bits(
 ) -> None:
     settings: dict[str, Any] = {
         "epochs": 4, "batch_size": 4, "accumulate_steps": 2, "ema_decay": 0.9, "dropout": 0.2, "freeze_stages": 1,
-        "early_stopping": 3, "save_steps": 1,
+        "early_stopping": 3, "save_steps": 1, "mixup": 0.4, "cutmix": 1.0, "augment": "strong", "metric": "nll",
     }  # fmt: skip
     whole = configure(checkpoint_dir=tmp_path / "whole", **settings)
     subprocess.run(_command(whole), check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
