@@ -19,7 +19,7 @@ from plantset.runtime.checkpoint import sha256_tensor
 from plantset.runtime.strategy import Strategy
 from plantset.training.task import Task, frozen_stages
 
-_GEOMETRY_VERSION = 2  # raise when `data.geometry` changes what it makes: cached features of the old are then not read
+_GEOMETRY_VERSION = 3  # raise when `data.geometry` changes what it makes: cached features of the old are then not read
 
 
 class _Caches(NamedTuple):

@@ -17,7 +17,7 @@ from plantset.core.options import to_json_values
 from plantset.core.records import Record, class_names
 from plantset.core.shards import open_photos
 from plantset.data.broken import skip_broken
-from plantset.data.examples import NotePolicy, caption_targets, task_texts
+from plantset.data.examples import NotePolicy, caption_targets, task_texts, with_distinct_texts
 from plantset.data.module import DataModule, LoaderSettings, needed_text_length, split_val_in_two, train_vocabulary
 from plantset.data.sampling import sampled_counts
 from plantset.models.build import create_multimodal_model
@@ -132,7 +132,8 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
 
 def class_texts(records: Sequence[Record], names: Sequence[str], language: str) -> list[str]:
     """Return the name under which the captioner learns each class, or the class id's words where it has none alone."""
-    said = {record.class_id: task_texts(record).get(("CLASSIFY", language), "") for record in records}
+    example = {record.class_id: record for record in records}
+    said = {name: task_texts(record).get(("CLASSIFY", language), "") for name, record in example.items()}
     shared = Counter(said[name] for name in names)
     return [said[name] if said[name] and shared[said[name]] == 1 else class_text(name) for name in names]
 
@@ -220,7 +221,7 @@ def note_encoder(task: Task) -> EncodeNotes:
 def _bank_texts(data: DataModule) -> list[tuple[str, int]]:
     """Return distinct (description, class) pairs of the training photos, a few of each class, in a stable order."""
     texts: dict[str, set[str]] = {}
-    for record in data.split("train"):
+    for record in with_distinct_texts(data.split("train")):
         texts.setdefault(record.class_id, set()).update(caption_targets(record).values())
     pairs: list[tuple[str, int]] = []
     for label, name in enumerate(data.class_names):
