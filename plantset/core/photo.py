@@ -60,22 +60,45 @@ class Photo:
     taken_at: str | None = None
 
 
-def decode_photo(source: Path | bytes, *, longer_side_px: int | None = None, suspicious: bool = False) -> Photo:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """How large the pixels should be: see `decode_photo`."""
+
+    longer_side_px: int | None = None
+    least_side_px: int | None = None
+
+    def floor(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the (width, height) that decoding must not fall below; zeros ask for all there is."""
+        if self.longer_side_px:
+            return _fitted(size, self.longer_side_px)
+        return (self.least_side_px or 0, self.least_side_px or 0)
+
+
+def decode_photo(
+    source: Path | bytes,
+    *,
+    longer_side_px: int | None = None,
+    least_side_px: int | None = None,
+    suspicious: bool = False,
+) -> Photo:
     """Decode a photo to upright RGB.
 
     Args:
         source: a file, or the bytes of one.
         longer_side_px: shrink so that the longer side is at most this; never enlarges, never distorts.
+        least_side_px: a JPEG may come as small as half, a quarter or an eighth while both sides keep at least this;
+            inverse transforms of fewer coefficients (libjpeg-turbo's scaling) cost a fraction of the full ones.
         suspicious: also look for damage that the decoder read in silence (`damage.has_step`); what looks like it has
             the note "suspected-damage". It costs a fifth to a third of decoding a photo of 256×256, 40 to 80 µs.
 
     Raises:
         PhotoError: the file is damaged, too large or no photo; `reason` says which.
     """
+    wanted = _Wanted(longer_side_px, least_side_px)
     if isinstance(source, bytes):
-        return _decode(source, "", longer_side_px, suspicious=suspicious)
+        return _decode(source, "", wanted, suspicious=suspicious)
     data = _read(source)
-    photo = _decode(data, source.name, longer_side_px, suspicious=suspicious)
+    photo = _decode(data, source.name, wanted, suspicious=suspicious)
     if has_wrong_suffix(source.name, data):
         return replace(photo, notes=tuple(sorted({*photo.notes, "extension-mismatch"})))
     return photo
@@ -104,21 +127,21 @@ def _read(path: Path) -> bytes:
         raise PhotoError("unreadable", error.strerror or type(error).__name__, path.name) from error
 
 
-def _decode(data: bytes, name: str, longer_side_px: int | None, *, suspicious: bool) -> Photo:
+def _decode(data: bytes, name: str, wanted: _Wanted, *, suspicious: bool) -> Photo:
     if len(data) > MAX_BYTES:
         raise PhotoError("too-many-bytes", f"{len(data)} > {MAX_BYTES}", name)
     kind = sniff_format(data)
     if kind is None:
         raise PhotoError(why_no_image(data), "", name)
     if kind == "jpeg":
-        return _decode_jpeg(data, name, longer_side_px, suspicious=suspicious)
-    return _decode_other(data, kind, name, longer_side_px)
+        return _decode_jpeg(data, name, wanted, suspicious=suspicious)
+    return _decode_other(data, kind, name, wanted.longer_side_px)
 
 
 # ---- JPEG -----------------------------------------------------------------------------------------------------------
 
 
-def _decode_jpeg(data: bytes, name: str, longer_side_px: int | None, *, suspicious: bool) -> Photo:
+def _decode_jpeg(data: bytes, name: str, wanted: _Wanted, *, suspicious: bool) -> Photo:
     structure = read_structure(data)
     notes: set[str] = set()
     cut_off = structure.end is None and not data.rstrip(b"\x00").endswith(_END_MARKER)
@@ -135,25 +158,24 @@ def _decode_jpeg(data: bytes, name: str, longer_side_px: int | None, *, suspicio
         height, width, colour, subsampling = simplejpeg.decode_jpeg_header(data)
         check_size((width, height), name)
         cmyk = colour in ("CMYK", "YCCK")
-        stored = _decode_strictly(data, "CMYK" if cmyk else "RGB", (width, height), longer_side_px)
+        stored = _decode_strictly(data, "CMYK" if cmyk else "RGB", wanted.floor((width, height)))
     except ValueError as error:
         raise PhotoError("truncated" if cut_off else "corrupt", str(error), name) from error
     if suspicious and not cmyk and has_step(stored, subsampling, stored.shape[0] / height):
         notes.add("suspected-damage")
     pixels = _cmyk_to_rgb(stored, structure, notes) if cmyk else stored
-    if longer_side_px is not None:
-        pixels = shrink(pixels, longer_side_px)
+    if wanted.longer_side_px is not None:
+        pixels = shrink(pixels, wanted.longer_side_px)
     if structure.icc_profile and not cmyk:
         pixels = to_srgb(pixels, structure.icc_profile, notes)
     return _photo(pixels, (width, height), structure.exif, notes)
 
 
-def _decode_strictly(data: bytes, space: str, size: tuple[int, int], longer_side_px: int | None) -> Pixels:
-    """Return the pixels as stored, scaled while decoding when that is enough."""
-    wanted = _fitted(size, longer_side_px) if longer_side_px else (0, 0)
+def _decode_strictly(data: bytes, space: str, floor: tuple[int, int]) -> Pixels:
+    """Return the pixels as stored, scaled while decoding when (width, height) is enough."""
     # scales between 1/2 and 1 have no fast path in libjpeg-turbo: decoding whole takes half as long
     return np.asarray(
-        simplejpeg.decode_jpeg(data, space, min_height=wanted[1], min_width=wanted[0], min_factor=2.0), dtype=np.uint8
+        simplejpeg.decode_jpeg(data, space, min_height=floor[1], min_width=floor[0], min_factor=2.0), dtype=np.uint8
     )
 
 

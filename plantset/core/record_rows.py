@@ -29,7 +29,6 @@ class FieldMismatchError(Exception):
 class _Field:
     name: str
     annotation: str
-    empty: Any
 
 
 class RowReader(Generic[RecordT]):
@@ -59,7 +58,6 @@ class RowReader(Generic[RecordT]):
             spec.name: _Field(
                 name=spec.name,
                 annotation=str(spec.type).removesuffix(" | None"),
-                empty=None if spec.default_factory is dataclasses.MISSING else spec.default_factory(),
             )
             for spec in dataclasses.fields(kind)  # type: ignore[arg-type]  # a dataclass is more than its constructor
         }
@@ -69,7 +67,6 @@ class RowReader(Generic[RecordT]):
             if spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING
         ]
         self._named = [name for name in must_be_named if name in self._fields]
-        self._empty = {name: field.empty for name, field in self._fields.items() if field.empty is not None}
         self._texts: dict[str, str] = {}
         self._values: dict[tuple[str, bytes], Any] = {}
         self._seen: dict[tuple[str, int], tuple[Any, Any]] = {}
@@ -80,7 +77,7 @@ class RowReader(Generic[RecordT]):
         Raises:
             DataError: a field is missing or of another type; file, line and field named.
         """
-        values = self._empty.copy()
+        values: dict[str, Any] = {}
         fields, texts, of_one_row = self._fields, self._texts, self._of_one_row
         for name, value in row.items():
             field = fields.get(name)

@@ -79,8 +79,7 @@ class Vocabulary:
             raise KeyError(language)
         if task not in self.tasks:
             raise KeyError(task)
-        vocabulary: dict[str, int] = self._tokenizer.get_vocab()
-        return [vocabulary[f"<{word}>"] for word in (task, language)]
+        return [self._tokenizer.token_to_id(f"<{word}>") for word in (task, language)]
 
     def word_ids(self, text: str) -> list[int]:
         """Return the ids of a text alone, without prompt and end."""

@@ -20,7 +20,7 @@ from plantset.core.vocabulary import PAD_ID
 from plantset.data.batch import Batch
 from plantset.data.choices import AugmentPolicy
 from plantset.data.examples import Examples
-from plantset.data.geometry import Pixels, augment_photo, fit_photo
+from plantset.data.geometry import Pixels, augment_photo, fit_photo, least_side_px
 from plantset.data.mixing import Mixer, neighbours
 from plantset.data.photos import Photos, decode_source
 from plantset.data.sampler import Key
@@ -73,9 +73,10 @@ class PhotoReader:
         return [self.read(key) for key in keys]
 
     def _view(self, key: Key, source: Path | bytes) -> Pixels:
-        pixels = decode_source(self._photos, key.index, source).pixels
         if self._augment is None:
-            return fit_photo(pixels, self._preprocess)
+            return fit_photo(decode_source(self._photos, key.index, source).pixels, self._preprocess)
+        least_px = least_side_px(self._preprocess)
+        pixels = decode_source(self._photos, key.index, source, least_side_px=least_px).pixels
         photo = key.index if self._photo_seeds is None else self._photo_seeds[key.index]
         words = [self._seed, _VIEW_STREAM, key.epoch, photo]
         rng = np.random.default_rng([*words, key.repeat] if key.repeat else words)

@@ -6,7 +6,7 @@ sentences, names masked, given half the time, and now and then about another pla
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -28,6 +28,7 @@ _TASK_SHARES: Mapping[Task, float] = {"DESCRIBE": 0.7, "CLASSIFY": 0.1, "SYMPTOM
 
 CaptionRow = NDArray[np.int64]
 CaptionRows = Mapping[Task, Sequence[CaptionRow]]
+_NO_ROWS: CaptionRows = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,16 @@ def task_texts(record: Record) -> dict[tuple[Task, str], str]:
     return {asked: text for asked, text in texts.items() if text}
 
 
+def with_distinct_texts(records: Iterable[Record]) -> list[Record]:
+    """Return one record of each distinct set of `task_texts`: the photos of a class mostly say the same."""
+    return list({_texts_key(record): record for record in records}.values())
+
+
+def _texts_key(record: Record) -> tuple[Hashable, ...]:
+    """Return what `task_texts` depends on; `read_records` keeps equal texts once, so that identity tells them apart."""
+    return id(record.texts), record.text, record.language, record.disease_id, record.disease
+
+
 def _disease_names(record: Record) -> Mapping[str, str]:
     known = _catalogue_names(record.disease_id) if record.disease_id else {}
     return known or ({record.language: record.disease} if record.disease else {})
@@ -164,12 +175,18 @@ class _RowWriter:
         self._length = length
         self._tasks = tasks
         self._known: dict[tuple[Task, str, str], CaptionRow] = {}
+        self._rows: dict[tuple[Hashable, ...], tuple[CaptionRows, Record]] = {}  # with the record: its id stays taken
 
     def rows(self, record: Record) -> CaptionRows:
         """Return the rows of each task, by language; no entry for a task without a text."""
-        vocabulary = self._vocabulary
-        if vocabulary is None:
-            return {}
+        if self._vocabulary is None:
+            return _NO_ROWS
+        key = _texts_key(record)
+        if key not in self._rows:
+            self._rows[key] = self._write(record, self._vocabulary), record
+        return self._rows[key][0]
+
+    def _write(self, record: Record, vocabulary: Vocabulary) -> CaptionRows:
         found: dict[Task, list[CaptionRow]] = {}
         for (task, language), text in sorted(task_texts(record).items()):
             if task in self._tasks and task in vocabulary.tasks and language in vocabulary.languages:

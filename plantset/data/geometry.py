@@ -22,6 +22,7 @@ _ENLARGE = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
 _MIN_AREA_RATIO = 0.35  # a leaf's lesion must stay in view: ImageNet's usual 0.08 often crops it away
 _ASPECT_RANGE = (3 / 4, 4 / 3)
 _LIGHT_RANGE = (0.8, 1.2)
+_FLIP_CODES = {(True, False): 1, (False, True): 0, (True, True): -1}  # (x, y) -> OpenCV's
 
 
 def fit_photo(pixels_HWC: Pixels, preprocess: PreprocessConfig) -> Pixels:
@@ -50,11 +51,20 @@ def augment_photo(
     top, left, height, width = _random_window(pixels_HWC.shape[0], pixels_HWC.shape[1], rng)
     view = _resize(pixels_HWC[top : top + height, left : left + width], side, side, preprocess.interpolation)
     flip_x, flip_y, transpose = rng.integers(0, 2, size=3)
-    view = view[:, ::-1] if flip_x else view
-    view = view[::-1] if flip_y else view
-    view = view.transpose(1, 0, 2) if transpose else view
-    view = _change_light(np.ascontiguousarray(view), rng)
+    view = _change_light(view, rng)  # before it is turned: the same pixels, and still in one piece
+    if flip_x or flip_y:
+        view = np.asarray(cv2.flip(view, _FLIP_CODES[bool(flip_x), bool(flip_y)]), dtype=np.uint8)
+    if transpose:
+        view = np.asarray(cv2.transpose(view), dtype=np.uint8)
     return corrupt_view(view, policy, rng) if policy.kind == "strong" else view
+
+
+def least_side_px(preprocess: PreprocessConfig) -> int:
+    """Return the least side of a photo whose smallest window still has a pixel for each of the view's.
+
+    Twelve megapixels need not be decoded for 224 × 224: a quarter of their width has more than any window asks.
+    """
+    return math.ceil(preprocess.image_size_px / math.sqrt(_MIN_AREA_RATIO * min(_ASPECT_RANGE)))
 
 
 def _random_window(height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
@@ -77,7 +87,7 @@ def _resize(pixels_HWC: Pixels, width: int, height: int, interpolation: str) -> 
 def _change_light(pixels_HWC: Pixels, rng: np.random.Generator) -> Pixels:
     """Scale contrast around the photo's mean and then brightness, by one 256-entry table."""
     gain, contrast = rng.uniform(*_LIGHT_RANGE, size=2)
-    mean = float(pixels_HWC.mean())
+    mean = sum(cv2.sumElems(pixels_HWC)) / pixels_HWC.size  # exact, and five times as fast as numpy's
     levels = (np.arange(256) - mean) * contrast + mean * gain
     table = np.clip(np.round(levels), 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(pixels_HWC, table), dtype=np.uint8)

@@ -25,7 +25,7 @@ from plantset.core.shards import open_photos
 from plantset.core.vocabulary import Vocabulary
 from plantset.data.choices import AugmentPolicy, MixPolicy, Sampling
 from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader, start_worker
-from plantset.data.examples import Examples, NotePolicy, caption_targets, task_texts
+from plantset.data.examples import Examples, NotePolicy, caption_targets, task_texts, with_distinct_texts
 from plantset.data.geometry import Pixels
 from plantset.data.mixing import PIXEL_AXES, Mixer
 from plantset.data.photos import photos_of
@@ -355,7 +355,7 @@ def photo_batches(
 
 def train_vocabulary(records: Sequence[Record]) -> Vocabulary | None:
     """Learn the captioner's vocabulary from the training targets; None when no training photo has a text."""
-    train = [record for record in records if record.split == "train"]
+    train = with_distinct_texts(record for record in records if record.split == "train")
     languages = sorted({language for record in train for language in caption_targets(record)})
     if not languages:
         return None
@@ -367,7 +367,7 @@ def needed_text_length(records: Sequence[Record], vocabulary: Vocabulary | None,
     """Return the length of the longest caption row, at most `limit`: padding that no text reaches only costs time."""
     if vocabulary is None:
         return limit
-    texts = {text for record in records for text in task_texts(record).values()}
+    texts = {text for record in with_distinct_texts(records) for text in task_texts(record).values()}
     return min(limit, max(map(vocabulary.count, texts), default=limit))
 
 

@@ -75,10 +75,17 @@ def decode_one(photos: Photos, at: int, *, longer_side_px: int | None = None) ->
     return decode_source(photos, at, photos[at], longer_side_px=longer_side_px)
 
 
-def decode_source(photos: Photos, at: int, source: Path | bytes, *, longer_side_px: int | None = None) -> Photo:
+def decode_source(
+    photos: Photos | Sequence[Path],
+    at: int,
+    source: Path | bytes,
+    *,
+    longer_side_px: int | None = None,
+    least_side_px: int | None = None,
+) -> Photo:
     """Decode photo `at` of which `source` was read before."""
     try:
-        return decode_photo(source, longer_side_px=longer_side_px)
+        return decode_photo(source, longer_side_px=longer_side_px, least_side_px=least_side_px)
     except PhotoError as error:
         if isinstance(photos, ShardPhotos):
             raise PhotoError(error.reason, error.detail, photos.name(at)) from error

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from plantset.core.records import Record
-from plantset.data.examples import caption_targets
+from plantset.data.examples import caption_targets, with_distinct_texts
 from plantset.models.multimodal import MultimodalModel
 
 _MAX_TEXTS = 8  # of a class: where every photo has a text of its own, more cost minutes and say the same
@@ -60,7 +60,7 @@ class DescriptionBank:
 def bank_texts(records: Sequence[Record], class_names: Sequence[str]) -> list[tuple[str, int]]:
     """Return distinct (description, class) pairs of the training photos, a few of each class, in a stable order."""
     texts: dict[str, set[str]] = {}
-    for record in records:
+    for record in with_distinct_texts(records):
         texts.setdefault(record.class_id, set()).update(caption_targets(record).values())
     pairs: list[tuple[str, int]] = []
     for label, name in enumerate(class_names):

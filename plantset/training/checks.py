@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from plantset.core.bounds import check_at_least, check_num_classes
@@ -177,7 +178,7 @@ def check_photos(records: Sequence[Record], images_dir: Path) -> None:
     if records[0].shard_row is not None:
         check_shards(images_dir)
         return
-    missing = [path for path in listed if not (images_dir / path).is_file()]
+    missing = [path for path in _not_listed(listed, images_dir) if not (images_dir / path).is_file()]
     if missing:
         raise DataError(
             tr(
@@ -189,6 +190,27 @@ def check_photos(records: Sequence[Record], images_dir: Path) -> None:
                 "remettez-les, ou refaites le manifeste : plantset clean, puis plantset map",
             ),
         )
+
+
+def _not_listed(paths: Iterable[str], folder: Path) -> list[str]:
+    """Return the paths that the listings of their folders don't show: listing asks a disk far less than each file."""
+    found: dict[str, set[str]] = {}
+    absent: list[str] = []
+    for path in paths:
+        parent, _, name = path.rpartition("/")
+        if parent not in found:
+            found[parent] = _files_in(folder / parent)
+        if name not in found[parent]:
+            absent.append(path)  # or spelt in another case, which some file systems take for the same
+    return absent
+
+
+def _files_in(folder: Path) -> set[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if entry.is_file()}
+    except OSError:
+        return set()
 
 
 def check_folder(folder: Path) -> None:

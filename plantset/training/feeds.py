@@ -22,7 +22,7 @@ from plantset.training.config import TrainConfig
 from plantset.training.task import Task, frozen_stages
 
 # Raise when `data.geometry` or `data.corruptions` changes what it makes: cached features of the old are then not read.
-_GEOMETRY_VERSION = 3
+_GEOMETRY_VERSION = 4
 
 
 class _Caches(NamedTuple):

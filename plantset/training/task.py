@@ -141,7 +141,8 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
 
 def class_texts(records: Sequence[Record], names: Sequence[str], language: str) -> list[str]:
     """Return the name under which the captioner learns each class, or the class id's words where it has none alone."""
-    said = {record.class_id: task_texts(record).get(("CLASSIFY", language), "") for record in records}
+    example = {record.class_id: record for record in records}
+    said = {name: task_texts(record).get(("CLASSIFY", language), "") for name, record in example.items()}
     shared = Counter(said[name] for name in names)
     return [said[name] if said[name] and shared[said[name]] == 1 else class_text(name) for name in names]
 
