@@ -53,6 +53,7 @@ from plantset.training.task import (
     prepare_task,
     stage_of,
     vision_learning_rate_ratio,
+    with_towers,
 )
 
 
@@ -138,6 +139,7 @@ def train(config: TrainConfig) -> AnyReport:
     check_folder(config.checkpoint_dir)
     if config.num_threads is not None:
         torch.set_num_threads(config.num_threads)
+    config = with_towers(config)
     with launch(config.device, mixed_precision=config.mixed_precision) as strategy, memory_told(config):
         return _train(config, strategy, started)
 
