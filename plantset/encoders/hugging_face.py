@@ -57,10 +57,50 @@ def load_text_model(name: str, *, pretrained: bool) -> tuple[nn.Module, NoteToke
             config = AutoConfig.from_pretrained(name, local_files_only=local_only)
             _check_kind(name, config)
             fast = AutoTokenizer.from_pretrained(name, local_files_only=local_only)
+            tokenizer = _wrap(name, fast)
             model = _load_weights(name, config, local_only=local_only) if pretrained else model_from_config(config)
     except (OSError, ValueError) as error:
         raise _cannot_load(name, error, local_only=local_only) from error
-    return model, _wrap(name, fast)
+    check_tokenizer(name, tokenizer, model)
+    return model, tokenizer
+
+
+def load_tokenizer(source: str) -> NoteTokenizer:
+    """Load the tokenizer of a hub name or of a folder.
+
+    Raises:
+        ConfigError: there is none that Rust's `tokenizers` can run.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        with _quiet():
+            fast = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError, ImportError) as error:
+        raise _cannot_load(source, error, local_only=False) from error
+    return _wrap(source, fast)
+
+
+def check_tokenizer(name: str, tokenizer: NoteTokenizer, model: Any) -> None:
+    """Refuse a tokenizer that writes ids which the model has no embedding for.
+
+    Raises:
+        ConfigError: with both numbers.
+    """
+    highest = max(tokenizer.backend.get_vocab(with_added_tokens=True).values(), default=-1)
+    words = int(model.get_input_embeddings().weight.shape[0])
+    if 0 <= highest < words:
+        return
+    raise ConfigError(
+        tr(
+            f"the tokenizer of {name} writes ids up to {highest}, its model has {words} words",
+            f"le tokeniseur de {name} écrit des identifiants jusqu'à {highest}, son modèle a {words} mots",
+        ),
+        tr(
+            "put the tokenizer that the model was trained with beside it (tokenizer.json)",
+            "mettez à côté du modèle le tokeniseur avec lequel il a été entraîné (tokenizer.json)",
+        ),
+    )
 
 
 def model_from_config(config: Any) -> nn.Module:

@@ -12,10 +12,11 @@ from torch import nn
 from plantset.core.errors import CheckpointError, ConfigError
 from plantset.core.language import tr
 from plantset.core.preprocess import PreprocessConfig
-from plantset.encoders import hugging_face, packaged_e5, packaged_efficientnet, released
+from plantset.encoders import hugging_face, packaged_e5, packaged_efficientnet, released, released_text
 from plantset.encoders.lora import add_adapters
 from plantset.encoders.packaged_efficientnet import PackagedNetwork
 from plantset.encoders.packages import PackagedFile
+from plantset.encoders.released_files import PREFIX
 from plantset.encoders.text import NoteTokenizer, TextEncoder
 from plantset.encoders.vision import VisionEncoder, preprocess_of
 
@@ -50,7 +51,7 @@ def build_vision_encoder(
         ConfigError: unknown name, weights that cannot be had, or a size that the backbone does not take.
         CheckpointError: the packaged weights or the file are missing, damaged or of another network.
     """
-    if name.startswith(released.PREFIX):
+    if name.startswith(PREFIX):
         if weights_path is not None:
             raise _weights_with_released(name)
         return released.load_released(name, pretrained=pretrained, image_size_px=image_size_px)
@@ -77,13 +78,15 @@ def build_text_encoder(name: str, *, pretrained: bool = True) -> TextEncoder:
 
     Args:
         name: `packaged:multilingual-e5-small` (installed with Plantset), a Hugging Face name, or a folder that
-            `save_pretrained` wrote.
+            `save_pretrained` wrote; or `released:` and the same, for the text tower of a vision-language checkpoint.
         pretrained: False draws random weights; config and tokenizer are still read from the same place.
 
     Raises:
         ConfigError: unknown name, unreachable hub, or a model that gives no token states.
         CheckpointError: the weights are missing, damaged or incomplete.
     """
+    if name.startswith(PREFIX):
+        return released_text.load_released_text(name, pretrained=pretrained)
     if _check_prefix(name, "packaged:", (PACKAGED_TEXT,)):
         return _packaged_text(name, load_weights=pretrained)
     model, tokenizer = hugging_face.load_text_model(name, pretrained=pretrained)
@@ -178,6 +181,8 @@ def _rebuild_text(spec: Mapping[str, Any], *, load_packaged: bool) -> TextEncode
         if load_weights:
             _check_fingerprint(name, spec["fingerprint"])
         return _packaged_text(name, load_weights=load_weights)
+    if name.startswith(PREFIX):
+        return released_text.build_released_text_from(spec)
     model = hugging_face.model_from_config(dict(spec["config"]))
     return _text_encoder(model, NoteTokenizer.from_json(spec["tokenizer"]), name)
 

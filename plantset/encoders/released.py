@@ -1,7 +1,10 @@
 """Released vision-language checkpoints as a base: their vision tower behind the same face as a timm backbone.
 
-CLIP, SigLIP, SigLIP 2, DINOv2, DINOv3 and FLAVA by the classes of `transformers`; the photos are resized and
-normalised as the checkpoint's own image processor says. Text towers and decoders of these checkpoints are not taken.
+CLIP, SigLIP, SigLIP 2, DINOv2, DINOv3, FLAVA and Florence-2 by the classes of `transformers`; the photos are resized
+and normalised as the checkpoint's own image processor says. Text towers are in `released_text`; decoders are not taken.
+
+Of Florence-2 (arXiv 2311.06242) the DaViT is taken. Its projection, which adds learned positions and a token of the
+mean to the tokens, is replaced by our connector.
 
 Dimensions: B photos, C channels, N tokens, P prefix tokens.
 """
@@ -10,39 +13,43 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from plantset.core.errors import CheckpointError, ConfigError
+from plantset.core.errors import ConfigError
 from plantset.core.language import tr
 from plantset.core.preprocess import Interpolation, PreprocessConfig
-from plantset.encoders.hub import hub_answers, unreachable
+from plantset.encoders.released_files import PREFIX, Part, Released, load_part, read_processor, read_released
+from plantset.encoders.text import set_checkpointing
 from plantset.encoders.vision import VisionEncoder
 
-PREFIX = "released:"
 _PIL_BILINEAR = 2
-# model_type of the checkpoint -> (class of its vision tower, attribute of the config that describes that tower)
-_TOWERS: Mapping[str, tuple[str, str | None]] = {
-    "clip": ("CLIPVisionModel", "vision_config"),
-    "clip_vision_model": ("CLIPVisionModel", None),
-    "siglip": ("SiglipVisionModel", "vision_config"),
-    "siglip_vision_model": ("SiglipVisionModel", None),
-    "dinov2": ("Dinov2Model", None),
-    "dinov2_with_registers": ("Dinov2WithRegistersModel", None),
-    "dinov3_vit": ("DINOv3ViTModel", None),
-    "flava": ("FlavaModel", None),  # its image tower's own class does not find its weights in the whole model's file
-    "flava_image_model": ("FlavaImageModel", None),
+# model_type of the checkpoint, or of its vision tower alone -> that tower
+_TOWERS: Mapping[str, Part] = {
+    "clip": Part("CLIPVisionModel", "vision_config"),
+    "clip_vision_model": Part("CLIPVisionModel"),
+    "siglip": Part("SiglipVisionModel", "vision_config"),
+    "siglip_vision_model": Part("SiglipVisionModel"),
+    "dinov2": Part("Dinov2Model"),
+    "dinov2_with_registers": Part("Dinov2WithRegistersModel"),
+    "dinov3_vit": Part("DINOv3ViTModel"),
+    "flava": Part(
+        "FlavaModel", path="image_model"
+    ),  # its own class does not find its weights in the whole model's file
+    "flava_image_model": Part("FlavaImageModel"),
+    "florence2": Part("Florence2Model", path="vision_tower"),
+    "florence_vision": Part("Florence2VisionBackbone"),
 }
-_WITHOUT_CLASS_TOKEN = ("siglip_vision_model",)
+_WITHOUT_CLASS_TOKEN = ("siglip_vision_model", "florence_vision")
+_POSITIONS_FIT_ANY_SIZE = ("dinov2", "dinov2_with_registers", "dinov3_vit", "florence_vision")
 
 
 class ReleasedTower(nn.Module):
     """A `transformers` vision tower with the attributes by which `VisionEncoder` knows a timm model.
 
     Args:
-        tower: gives `last_hidden_state` (B, P + N, C) of normalised photos.
+        tower: gives `last_hidden_state` (B, P + N, C) of normalised photos, or (B, C, H, W) if it is a DaViT.
     """
 
     def __init__(self, tower: Any) -> None:
@@ -53,27 +60,25 @@ class ReleasedTower(nn.Module):
             if isinstance(getattr(module, "mask_token", None), nn.Parameter):
                 module.mask_token = None  # of masked pre-training: it would be a parameter without a gradient
         self.tower = tower
-        self.num_features = int(tower.config.hidden_size)
+        self.num_features = int(_own(tower.config, "hidden_size") or tower.config.embed_dim[-1])
         self.num_prefix_tokens = _prefix_tokens(tower.config)
-        self._trained_px = int(tower.config.image_size)
+        self._trained_px = int(_own(tower.config, "image_size") or 0)
 
     def forward_features(self, pixels_BCHW: Tensor) -> Tensor:
-        """Return the last states (B, P + N, C), positions interpolated at another size than trained."""
+        """Return the last states, positions interpolated at another size than trained."""
         options: dict[str, Any] = {}
         if self.tower.config.model_type not in _POSITIONS_FIT_ANY_SIZE and pixels_BCHW.shape[-1] != self._trained_px:
             options["interpolate_pos_encoding"] = True
-        states: Tensor = self.tower(pixel_values=pixels_BCHW, **options).last_hidden_state
+        states: Tensor = self.tower(pixels_BCHW, **options).last_hidden_state
         return states
 
     def set_grad_checkpointing(self, enabled: bool = True) -> None:
-        """Trade time for memory."""
-        if enabled:
-            self.tower.gradient_checkpointing_enable()
-        else:
-            self.tower.gradient_checkpointing_disable()
+        """Trade time for memory.
 
-
-_POSITIONS_FIT_ANY_SIZE = ("dinov2", "dinov2_with_registers", "dinov3_vit")
+        Raises:
+            ConfigError: this tower cannot.
+        """
+        set_checkpointing(self.tower, self.tower.config.model_type, enabled=enabled)
 
 
 def load_released(name: str, *, pretrained: bool = True, image_size_px: int | None = None) -> VisionEncoder:
@@ -88,28 +93,18 @@ def load_released(name: str, *, pretrained: bool = True, image_size_px: int | No
         ConfigError: the hub cannot be reached, or the checkpoint is of a kind whose tower is not known here.
         CheckpointError: weights are missing in it.
     """
-    source = name.removeprefix(PREFIX)
-    config, settings = _read(source)
-    tower_class, tower_config = _tower_of(source, config)
-    if pretrained:
-        tower, report = tower_class.from_pretrained(source, config=tower_config, output_loading_info=True)
-        # poolers and heads are not used; of a whole FLAVA only the image tower is
-        unused = ("pooler", "head", "text_model.", "multimodal_model.", "projection", "logit_scale")
-        missing = sorted(key for key in report["missing_keys"] if not any(part in key for part in unused))
-        if missing:
-            raise _incomplete(source, missing)
-    else:
-        tower = tower_class(tower_config)
-    tower = getattr(tower, "image_model", tower)
-    preprocess = _preprocess(settings, image_size_px or int(tower.config.image_size))
-    return _encoder(tower.float(), name, preprocess)
+    released = read_released(name.removeprefix(PREFIX))
+    part, settings = _tower_of(released), read_processor(released.source)
+    tower = load_part(released, part, pretrained=pretrained)
+    own_px = _own(tower.config, "image_size") or _side(settings.get("crop_size")) or _side(settings.get("size"))
+    return _encoder(tower, name, _preprocess(settings, image_size_px or int(own_px)))
 
 
 def build_released_from(spec: Mapping[str, Any], preprocess: PreprocessConfig) -> VisionEncoder:
     """Rebuild the tower that `released_spec` described, with random weights; needs no network and no folder."""
     import transformers
 
-    tower_class = getattr(transformers, _TOWERS[spec["architecture"]][0])
+    tower_class = getattr(transformers, _TOWERS[spec["architecture"]].loaded_by)
     known = tower_class.config_class.from_dict(dict(spec["config"]))
     return _encoder(tower_class(known), spec["name"], preprocess)
 
@@ -132,42 +127,22 @@ def _encoder(tower: Any, name: str, preprocess: PreprocessConfig) -> VisionEncod
     )
 
 
-def _read(source: str) -> tuple[Any, Mapping[str, Any]]:
-    """Return the checkpoint's config and its image processor's settings."""
-    import transformers
-    from transformers.utils import cached_file
-
-    if not Path(source).is_dir() and not hub_answers():
-        raise _offline(source)
-    try:
-        config = transformers.AutoConfig.from_pretrained(source)
-        file = cached_file(source, "preprocessor_config.json")
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            tr(f"cannot read the checkpoint {source}: {error}", f"impossible de lire le modèle {source} : {error}"),
-            tr(
-                "give the folder that save_pretrained wrote (config.json, model.safetensors, preprocessor_config.json)",
-                "donnez le dossier écrit par save_pretrained (config.json, model.safetensors,"
-                " preprocessor_config.json)",
-            ),
-        ) from error
-    return config, json.loads(Path(str(file)).read_text(encoding="utf-8"))
-
-
-def _tower_of(source: str, config: Any) -> tuple[Any, Any]:
-    import transformers
-
-    if config.model_type not in _TOWERS:
-        known = ", ".join(sorted({kind.partition("_")[0] for kind in _TOWERS}))
+def _tower_of(released: Released) -> Part:
+    kind = released.config.model_type
+    if kind not in _TOWERS:
+        known = ", ".join(sorted({name.partition("_")[0] for name in _TOWERS} - {"florence"}))
         raise ConfigError(
             tr(
-                f"{source} is a {config.model_type}, whose vision tower is not known",
-                f"{source} est un {config.model_type}, dont la tour de vision n'est pas connue",
+                f"{released.source} is a {kind}, whose vision tower is not known",
+                f"{released.source} est un {kind}, dont la tour de vision n'est pas connue",
             ),
             tr(f"choose one of: {known}", f"choisissez parmi : {known}"),
         )
-    class_name, part = _TOWERS[config.model_type]
-    return getattr(transformers, class_name), config if part is None else getattr(config, part)
+    return _TOWERS[kind]
+
+
+def _own(config: Any, name: str) -> Any:
+    return getattr(config, name, None)
 
 
 def _prefix_tokens(config: Any) -> int:
@@ -196,21 +171,3 @@ def _side(size: Any) -> int:
     if isinstance(size, Mapping):
         return int(size.get("shortest_edge") or size.get("height") or 0)
     return int(size or 0)
-
-
-def _offline(source: str) -> ConfigError:
-    return unreachable(
-        source,
-        tr(
-            f"give a local folder that save_pretrained wrote: {PREFIX}/path/to/folder",
-            f"donnez un dossier local écrit par save_pretrained : {PREFIX}/chemin/du/dossier",
-        ),
-        tr("start from random weights: --no-pretrained", "partez de poids aléatoires : --no-pretrained"),
-    )
-
-
-def _incomplete(source: str, missing: list[str]) -> CheckpointError:
-    return CheckpointError(
-        tr(f"weights are missing in {source}: {missing[0]}", f"il manque des poids dans {source} : {missing[0]}"),
-        tr("download it again", "téléchargez-le à nouveau"),
-    )

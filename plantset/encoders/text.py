@@ -155,18 +155,24 @@ class TextEncoder(Tower):
         Raises:
             ConfigError: this model cannot.
         """
-        if not self.model.supports_gradient_checkpointing:
-            raise ConfigError(
-                tr(
-                    f"{self.name} has no gradient checkpointing",
-                    f"{self.name} ne sait pas recalculer ses activations",
-                ),
-                tr("leave --gradient-checkpointing out", "ne donnez pas --gradient-checkpointing"),
-            )
-        # Renamed in transformers 5; the older ones, which TPU environments hold back to, know the first name only.
-        kind = "activation" if hasattr(self.model, "activation_checkpointing_enable") else "gradient"
-        options = {f"{kind}_checkpointing_kwargs": {"use_reentrant": False}} if enabled else {}
-        getattr(self.model, f"{kind}_checkpointing_{'enable' if enabled else 'disable'}")(**options)
+        set_checkpointing(self.model, self.name, enabled=enabled)
+
+
+def set_checkpointing(model: Any, name: str, *, enabled: bool) -> None:
+    """Let a model of `transformers` recompute its activations in the backward pass, or keep them again.
+
+    Raises:
+        ConfigError: this model cannot.
+    """
+    if not model.supports_gradient_checkpointing:
+        raise ConfigError(
+            tr(f"{name} has no gradient checkpointing", f"{name} ne sait pas recalculer ses activations"),
+            tr("leave --gradient-checkpointing out", "ne donnez pas --gradient-checkpointing"),
+        )
+    # Renamed in transformers 5; the older ones, which TPU environments hold back to, know the first name only.
+    kind = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
+    options = {f"{kind}_checkpointing_kwargs": {"use_reentrant": False}} if enabled else {}
+    getattr(model, f"{kind}_checkpointing_{'enable' if enabled else 'disable'}")(**options)
 
 
 def is_adapter(name: str) -> bool:

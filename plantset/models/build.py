@@ -13,6 +13,8 @@ from plantset.core.language import tr
 from plantset.core.vocabulary import Vocabulary
 from plantset.encoders.lora import add_adapters
 from plantset.encoders.registry import build_text_encoder, build_vision_encoder
+from plantset.encoders.released_files import PREFIX
+from plantset.encoders.released_text import has_text_tower
 from plantset.encoders.text import TextEncoder
 from plantset.encoders.vision import VisionEncoder
 from plantset.models.checks import check_adapters, check_model_config, check_parts, out_of_range
@@ -30,6 +32,31 @@ from plantset.models.config import (
 from plantset.models.multimodal import MultimodalModel
 from plantset.models.name_scoring import class_name_ids, class_text
 from plantset.models.presets import PRESETS, PresetName, preset_config
+
+
+def towers_of(base: str | None, vision_backbone: str, text_model: str) -> tuple[str, str]:
+    """Return the names of vision and text tower: those of the released checkpoint `base`, where one is given.
+
+    Its text encoder takes the place of the default text model alone, and where the checkpoint has none with a
+    tokenizer, or another text model was asked for, that one stays.
+
+    Raises:
+        ConfigError: another vision backbone is given as well, or the checkpoint cannot be read.
+    """
+    if base is None:
+        return vision_backbone, text_model
+    own = PREFIX + base.removeprefix(PREFIX)
+    if vision_backbone not in (PACKAGED_VISION, own):
+        raise ConfigError(
+            tr(
+                f"--base {base} and --vision-backbone {vision_backbone} both name the vision tower",
+                f"--base {base} et --vision-backbone {vision_backbone} nomment tous deux la tour de vision",
+            ),
+            tr("give one of them", "donnez l'un des deux"),
+        )
+    if text_model != PACKAGED_TEXT:
+        return own, text_model
+    return own, own if has_text_tower(own.removeprefix(PREFIX)) else text_model
 
 
 def create_multimodal_model(
@@ -56,6 +83,7 @@ def create_multimodal_model(
     vocabulary: Vocabulary | None = None,
     language: str = "fr",
     pretrained: bool = True,
+    base: str | None = None,
     vision_weights: str | Path | None = None,
     image_size: int | None = None,
     note_length: int | None = None,
@@ -87,6 +115,8 @@ def create_multimodal_model(
         vocabulary: the captioner's; the classifier "names" needs it, and `class_names`.
         language: of the prompt under which class names are scored.
         pretrained: False starts from random weights.
+        base: a released vision-language checkpoint, by its Hugging Face name or folder, whose towers are taken instead
+            (`towers_of`): CLIP, SigLIP, SigLIP 2, DINOv2, DINOv3, FLAVA or Florence-2.
         vision_weights: a local file of weights for the backbone.
         image_size: side of the square input in pixels; by default the weights' own.
         note_length, text_length: tokens of a note and of a description.
@@ -129,6 +159,7 @@ def create_multimodal_model(
         config = with_names(config, texts, vocabulary, language)
     check_model_config(config)
     check_parts(config, vocabulary_size)
+    vision_backbone, text_model = towers_of(base, vision_backbone, text_model)
     check_adapters(text_lora_rank, has_text=text_model != NO_TEXT_MODEL, freeze_text=freeze_text)
     vision = build_vision_encoder(
         vision_backbone,

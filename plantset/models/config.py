@@ -114,6 +114,13 @@ class ModelsConfig:
     vision_backbone: str = option(
         PACKAGED_VISION, en="the vision backbone to measure with", fr="le réseau de vision avec lequel mesurer"
     )
+    base: str | None = option(
+        None,
+        en="a released vision-language checkpoint to measure instead, by its Hugging Face name or its folder: CLIP,"
+        " SigLIP 2, DINOv2, DINOv3, FLAVA, Florence-2 (docs/released.md)",
+        fr="un modèle vision-langage publié à mesurer à la place, par son nom Hugging Face ou son dossier : CLIP,"
+        " SigLIP 2, DINOv2, DINOv3, FLAVA, Florence-2 (docs/released.fr.md)",
+    )
     text_model: str = option(
         PACKAGED_TEXT,
         en="the text model to measure with, or none",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from plantset.core.bounds import check_at_least
 from plantset.core.errors import ConfigError
 from plantset.core.language import tr
+from plantset.models.build import towers_of
 from plantset.models.config import PACKAGED_VISION, ModelsConfig
 from plantset.models.footprint import Footprint, measure_footprint
 from plantset.models.presets import PARTS, PRESETS, ObjectiveWeights, Part, PresetName, Stage, find_preset
@@ -70,6 +72,8 @@ def models(config: ModelsConfig) -> ModelsReport:
         DeviceError: the device is not there.
     """
     check_at_least([("--batch-size", config.batch_size, 1), ("--freeze-stages", config.freeze_stages, 0)])
+    vision_backbone, text_model = towers_of(config.base, config.vision_backbone, config.text_model)
+    config = dataclasses.replace(config, vision_backbone=vision_backbone, text_model=text_model)
     device = find_device(config.device)
     footprints: dict[PresetName, Footprint] = {}
     backbones: tuple[Backbone, ...] = ()

@@ -92,6 +92,13 @@ class TrainConfig:
         en="a decoder of its own, or none: no descriptions (default: the preset's)",
         fr="un décodeur à lui, ou aucun : pas de descriptions (défaut : celui du préréglage)",
     )
+    base: str | None = option(
+        None,
+        en="a released vision-language checkpoint whose towers are taken, by its Hugging Face name or its folder: CLIP,"
+        " SigLIP 2, DINOv2, DINOv3, FLAVA, Florence-2 (docs/released.md)",
+        fr="un modèle vision-langage publié dont les tours sont prises, par son nom Hugging Face ou son dossier : CLIP,"
+        " SigLIP 2, DINOv2, DINOv3, FLAVA, Florence-2 (docs/released.fr.md)",
+    )
     vision_backbone: str = option(
         PACKAGED_VISION,
         en="any timm model (resnet50, efficientnet_b4, vit_base_patch16_224…), or timm-packaged:tf_efficientnet_lite0,"

@@ -55,6 +55,7 @@ from plantset.training.task import (
     prepare_task,
     stage_of,
     vision_learning_rate_ratio,
+    with_towers,
 )
 
 
@@ -147,6 +148,7 @@ def _launch_and_train(
     import_logger(config.log_to)
     if config.num_threads is not None:
         torch.set_num_threads(config.num_threads)
+    config = with_towers(config)
     opened = launch(
         config.device,
         mixed_precision=config.mixed_precision,

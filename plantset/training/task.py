@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from plantset.data.module import DataModule, LoaderSettings, needed_text_length,
 from plantset.data.sampling import sampled_counts
 from plantset.knowledge.catalogue import load_catalogue
 from plantset.knowledge.class_titles import with_names
-from plantset.models.build import create_multimodal_model
+from plantset.models.build import create_multimodal_model, towers_of
 from plantset.models.config import PACKAGED_VISION, usual_frozen_stages
 from plantset.models.decision import Calibration
 from plantset.models.load import ModelCard
@@ -137,6 +138,16 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
     )
     selection, calibration = split_val_in_two(data.split("val"), seed=config.seed)
     return Task(config, data, model, tuple(selection), tuple(calibration or selection))
+
+
+def with_towers(config: TrainConfig) -> TrainConfig:
+    """Return the settings with the towers that `base` stands for named one by one, as everything else reads them.
+
+    Raises:
+        ConfigError: the checkpoint cannot be read, or another vision backbone is given as well.
+    """
+    vision_backbone, text_model = towers_of(config.base, config.vision_backbone, config.text_model)
+    return dataclasses.replace(config, vision_backbone=vision_backbone, text_model=text_model)
 
 
 def class_texts(records: Sequence[Record], names: Sequence[str], language: str) -> list[str]:
