@@ -137,8 +137,12 @@ class ModelsConfig:
     freeze_text: bool = option(
         True, en="with the text tower kept as it is", fr="avec la tour de texte gardée telle quelle"
     )
-    device: Literal["auto", "cpu", "cuda"] = option(
-        "auto", en="the device whose memory to compare with", fr="l'appareil avec la mémoire duquel comparer"
+    device: Literal["auto", "cpu", "cuda", "tpu-v4", "tpu-v5e", "tpu-v5p", "tpu-v6e"] = option(
+        "auto",
+        en="the device whose memory to compare with; for a TPU one chip, which need not be there, and --batch-size is"
+        " the photos of that chip",
+        fr="l'appareil avec la mémoire duquel comparer ; pour un TPU une puce, qui n'a pas à être là, et --batch-size"
+        " compte les photos de cette puce",
     )
 
 
