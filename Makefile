@@ -1,16 +1,19 @@
 # The commands of this repository; `make` alone lists them.
-# Variables: PYTHON (3.11 or newer), DEMO_FLAGS, TEST_FLAGS, BENCH_FLAGS, PHOTOS.
+# Variables: PYTHON (3.11 or newer), DEMO_FLAGS, TEST_FLAGS, XLA_TEST_FLAGS, BENCH_FLAGS, PHOTOS.
 
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+XLA_VENV := .venv-xla
+XLA_STAMP := $(XLA_VENV)/.installed
 DEMO_FLAGS ?=
 BENCH_FLAGS ?=
+XLA_TEST_FLAGS ?=
 TEST_FLAGS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs real bench bench-clean bench-train bench-models
+.PHONY: help setup demo test xla test-xla check docs real bench bench-clean bench-train bench-models
 
 help: ## list the commands | lister les commandes
 	@case "$${PLANTSET_LANG:-$${LC_ALL:-$$LANG}}" in fr*) column=2 ;; *) column=1 ;; esac; \
@@ -36,6 +39,18 @@ demo: setup ## see everything work on made-up leaves, in minutes | tout voir fon
 
 test: setup ## run the tests | lancer les tests
 	OMP_NUM_THREADS=1 $(PY) -m pytest $(TEST_FLAGS)
+
+xla: $(XLA_STAMP) ## make .venv-xla, which computes a TPU's programs on this CPU (Linux; 7 GB) | créer .venv-xla, qui calcule les programmes d'un TPU sur ce processeur (Linux ; 7 Go)
+
+# torch_xla needs torch 2.9, so it cannot share an environment with the tested versions of the rest
+$(XLA_STAMP): pyproject.toml constraints-xla.txt
+	@test -x $(XLA_VENV)/bin/python || $(PYTHON) -m venv $(XLA_VENV)
+	$(XLA_VENV)/bin/python -m pip install --disable-pip-version-check --constraint constraints-xla.txt \
+		--editable . torch_xla pytest
+	@touch $(XLA_STAMP)
+
+test-xla: xla ## run the tests of XLA, on 1, 4 and 8 devices that this CPU stands for | lancer les tests de XLA, sur 1, 4 et 8 appareils simulés par ce processeur
+	OMP_NUM_THREADS=1 $(XLA_VENV)/bin/python -m pytest $(XLA_TEST_FLAGS) tests/xla
 
 check: setup ## format, rules, types and docs | format, règles, types et documentation
 	$(PY) -m ruff format --check .

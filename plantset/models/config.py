@@ -149,8 +149,12 @@ class ModelsConfig:
         en="with adapters of this rank learning beside the text tower's frozen attention (0: none)",
         fr="avec des adaptateurs de ce rang qui apprennent à côté de l'attention gelée de la tour de texte (0 : aucun)",
     )
-    device: Literal["auto", "cpu", "cuda"] = option(
-        "auto", en="the device whose memory to compare with", fr="l'appareil avec la mémoire duquel comparer"
+    device: Literal["auto", "cpu", "cuda", "tpu-v4", "tpu-v5e", "tpu-v5p", "tpu-v6e"] = option(
+        "auto",
+        en="the device whose memory to compare with; for a TPU one chip, which need not be there, and --batch-size is"
+        " the photos of that chip",
+        fr="l'appareil avec la mémoire duquel comparer ; pour un TPU une puce, qui n'a pas à être là, et --batch-size"
+        " compte les photos de cette puce",
     )
 
 

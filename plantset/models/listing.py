@@ -13,6 +13,7 @@ from plantset.models.build import towers_of
 from plantset.models.config import PACKAGED_VISION, ModelsConfig
 from plantset.models.footprint import Footprint, measure_footprint
 from plantset.models.presets import PARTS, PRESETS, ObjectiveWeights, Part, PresetName, Stage, find_preset
+from plantset.runtime.chips import find_generation
 from plantset.runtime.devices import device_memory, find_device
 
 _MAX_SIZED = 20  # backbones whose parameters are counted: a second or two
@@ -74,7 +75,7 @@ def models(config: ModelsConfig) -> ModelsReport:
     check_at_least([("--batch-size", config.batch_size, 1), ("--freeze-stages", config.freeze_stages, 0)])
     vision_backbone, text_model = towers_of(config.base, config.vision_backbone, config.text_model)
     config = dataclasses.replace(config, vision_backbone=vision_backbone, text_model=text_model)
-    device = find_device(config.device)
+    device_name, device_bytes = _device_of(config)
     footprints: dict[PresetName, Footprint] = {}
     backbones: tuple[Backbone, ...] = ()
     count = 0
@@ -83,7 +84,16 @@ def models(config: ModelsConfig) -> ModelsReport:
     else:
         wanted: Sequence[PresetName] = PRESETS if config.preset is None else (config.preset,)
         footprints = {preset: measure_footprint(config, preset) for preset in wanted}
-    return ModelsReport(config, footprints, device.type, device_memory(device), backbones, count)
+    return ModelsReport(config, footprints, device_name, device_bytes, backbones, count)
+
+
+def _device_of(config: ModelsConfig) -> tuple[str, int | None]:
+    """Return the name and the memory of the device that the config names, or of a chip that is only asked about."""
+    if config.device in ("auto", "cpu", "cuda"):
+        device = find_device(config.device)
+        return device.type, device_memory(device)
+    chip = find_generation(config.device.removeprefix("tpu-"))
+    return tr(f"a TPU {chip.name} chip", f"une puce TPU {chip.name}"), chip.memory_bytes
 
 
 def _find_backbones(word: str) -> tuple[tuple[Backbone, ...], int]:
@@ -218,7 +228,11 @@ def _notes(report: ModelsReport) -> list[str]:
     if report.device_bytes is not None:
         there = _memory(report.device_bytes)
         lines.append(tr(f"{report.device_name} has {there}", f"{report.device_name} dispose de {there}"))
-        if max(found.training_bytes for found in report.footprints.values()) > report.device_bytes:
+        largest = max(found.training_bytes for found in report.footprints.values())
+        if largest <= report.device_bytes:
+            share = f"{100 * largest / report.device_bytes:.0f}"
+            lines.append(tr(f"it fits: {share} % of that", f"cela tient : {share} % de cela"))
+        else:
             lines.append(
                 tr(
                     "too much: give a smaller --batch-size, --gradient-checkpointing or --freeze-vision",

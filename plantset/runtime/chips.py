@@ -93,3 +93,13 @@ def check_cores(asked: int | None, there: int, how: str) -> None:
         ),
         fix,
     )
+
+
+def install_lines() -> str:
+    """Return what installs a TPU runtime: one of two, never both."""
+    return tr(
+        "pip install 'plantset[tpu]' (torch_tpu), or in an environment of its own pip install 'plantset[xla]'"
+        " (torch_xla, with torch 2.9.1)",
+        "pip install 'plantset[tpu]' (torch_tpu), ou dans un environnement à part pip install 'plantset[xla]'"
+        " (torch_xla, avec torch 2.9.1)",
+    )

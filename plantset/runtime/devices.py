@@ -10,7 +10,7 @@ import torch
 
 from plantset.core.errors import DeviceError
 from plantset.core.language import tr
-from plantset.runtime.chips import count_tpu_chips
+from plantset.runtime.chips import count_tpu_chips, install_lines
 
 DeviceName = Literal["auto", "cpu", "cuda", "tpu", "xla"]
 TpuRuntime = Literal["torch_tpu", "torch_xla"]
@@ -90,16 +90,6 @@ def find_tpu() -> DeviceName:
             )
         )
     return "xla"
-
-
-def install_lines() -> str:
-    """Return what installs a TPU runtime: one of two, never both."""
-    return tr(
-        "pip install 'plantset[tpu]' (torch_tpu), or in an environment of its own pip install 'plantset[xla]'"
-        " (torch_xla, with torch 2.9.1)",
-        "pip install 'plantset[tpu]' (torch_tpu), ou dans un environnement à part pip install 'plantset[xla]'"
-        " (torch_xla, avec torch 2.9.1)",
-    )
 
 
 def device_memory(device: torch.device) -> int | None:

@@ -16,10 +16,11 @@ from packaging.requirements import Requirement
 from plantset import __version__
 from plantset.core.files import write_json
 from plantset.core.language import tr
-from plantset.runtime.chips import count_tpu_chips
+from plantset.runtime.chips import count_cores, count_tpu_chips, find_generation, install_lines
 from plantset.runtime.config import DoctorConfig
 
 _EXTRAS = ("heif", "s3", "gs", "daft", "offline")
+_TORCH_OF = {"torch_tpu": ">=2.11,<=2.15", "torch_xla": "==2.9.*"}  # what each TPU runtime says it was built for
 _GB = 1e9
 
 
@@ -63,7 +64,7 @@ class DoctorReport:
 
 def doctor(config: DoctorConfig) -> DoctorReport:
     """Look at packages, processor, GPU, TPU and disk; nothing is changed."""
-    report = DoctorReport((_system(), *_packages(), *_extras(), *_devices(), _tpu(count_tpu_chips()), _disk()))
+    report = DoctorReport((_system(), *_packages(), *_extras(), *_devices(), *_tpu(count_tpu_chips()), _disk()))
     if config.output is not None:
         write_json(config.output, [dataclasses.asdict(finding) for finding in report.findings])
     return report
@@ -122,7 +123,7 @@ def _devices() -> Iterator[Finding]:
     try:
         import torch
 
-        from plantset.runtime.devices import device_memory, find_device
+        from plantset.runtime.devices import device_memory, find_device, tpu_runtime
         from plantset.runtime.precision import mixed_precision_for
     except (ImportError, OSError) as error:  # OSError: a library of its own that the system cannot load
         yield Finding(
@@ -162,25 +163,59 @@ def _devices() -> Iterator[Finding]:
                 else tr(" (torch is built without CUDA)", " (torch est fait sans CUDA)")
             ),
         )
-    yield Finding(
-        "device",
-        tr(f"--device auto trains on: {find_device('auto')}", f"--device auto entraîne sur : {find_device('auto')}"),
-    )
+    auto = tpu_runtime("auto") or find_device("auto")
+    yield Finding("device", tr(f"--device auto trains on: {auto}", f"--device auto entraîne sur : {auto}"))
 
 
-def _tpu(chips: dict[str, int]) -> Finding:
-    runtimes = [f"{name} {version}" for name in ("torch_tpu", "torch_xla") if (version := _version(name)) is not None]
+def _tpu(chips: dict[str, int]) -> Iterator[Finding]:
+    """Yield the chips of this host and its place in the slice, what computes on them, and what does not fit."""
+    runtimes = [f"{name} {version}" for name in _TORCH_OF if (version := _version(name)) is not None]
     with_runtimes = ", ".join(runtimes) or tr("no TPU runtime installed", "aucun environnement TPU installé")
-    found = ", ".join(f"{count} × TPU {generation}" for generation, count in chips.items())
     if not chips:
-        return Finding("tpu", tr(f"no chip on this machine; {with_runtimes}", f"aucune puce ici ; {with_runtimes}"))
-    return Finding(
-        "tpu",
-        tr(
-            f"{found}; {with_runtimes}. This version does not train on TPU chips yet",
-            f"{found} ; {with_runtimes}. Cette version n'entraîne pas encore sur des puces TPU",
-        ),
-    )
+        note = tr(
+            "; --device xla computes its programs on this CPU", " ; --device xla calcule ses programmes sur ce CPU"
+        )
+        can = note if _version("torch_xla") is not None else ""
+        yield Finding("tpu", tr("no chip on this machine; ", "aucune puce ici ; ") + with_runtimes + can)
+    else:
+        found = ", ".join(f"{count} × TPU {name} ({_chip_memory(name)})" for name, count in chips.items())
+        cores = count_cores(chips)
+        missing = None if runtimes else install_lines()
+        said = tr(
+            f"{found}, --tpu-cores {cores}{_hosts_said()}; {with_runtimes}",
+            f"{found}, --tpu-cores {cores}{_hosts_said()} ; {with_runtimes}",
+        )
+        yield Finding("tpu", said, missing)
+    yield from _unfit_torch()
+
+
+def _chip_memory(name: str) -> str:
+    size = find_generation(name).memory_bytes // 2**30
+    return tr(f"{size} GiB each", f"{size} Gio chacune")
+
+
+def _hosts_said() -> str:
+    """Say which host of a slice this is, as a TPU VM's variables tell."""
+    hosts = [host for host in os.environ.get("TPU_WORKER_HOSTNAMES", "").split(",") if host]
+    if len(hosts) < 2:
+        return ""
+    own = os.environ.get("TPU_WORKER_ID", "?")
+    return tr(f", host {own} of {len(hosts)}", f", hôte {own} sur {len(hosts)}")
+
+
+def _unfit_torch() -> Iterator[Finding]:
+    """Yield a line for each TPU runtime that was built for another torch than the one that is installed."""
+    for name, needed in _TORCH_OF.items():
+        if _version(name) is not None and not _is_met(Requirement(f"torch{needed}")):
+            yield Finding(
+                "tpu",
+                tr(
+                    f"{name} needs torch{needed}, {_version('torch')} is installed: they cannot share an environment",
+                    f"{name} demande torch{needed}, {_version('torch')} est installé : les deux ne peuvent partager un"
+                    " environnement",
+                ),
+                f"pip uninstall {name}",
+            )
 
 
 def _disk() -> Finding:

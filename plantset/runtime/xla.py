@@ -60,10 +60,9 @@ class XlaStrategy(LocalStrategy):
         for module in model.modules():  # transformers' layers hold the function; others look it up (`open_xla`)
             if getattr(module, "gradient_checkpointing", False) is True:
                 module._gradient_checkpointing_func = _recompute  # type: ignore[assignment]
-        if self._shard_parameters:
-            for parameter in model.parameters():
-                self._shard_weight(parameter)
-        self._seed = torch.initial_seed() % _SEEDS
+        for tensor in (*model.parameters(), *model.buffers()):
+            self._place(tensor)
+        self._seed, self._steps = torch.initial_seed() % _SEEDS, 0
         self._seed_dropout()
         torch_xla.sync()
         return model
@@ -119,16 +118,17 @@ class XlaStrategy(LocalStrategy):
                 xs.mark_sharding(tensor, self._mesh, (_AXIS, *(None,) * (tensor.ndim - 1)))
         return batch
 
-    def _shard_weight(self, parameter: nn.Parameter) -> None:
-        """Cut a large parameter along its longest axis that the devices divide evenly."""
-        if parameter.numel() < _MIN_SHARDED or self.num_devices == 1:
-            return
-        even = [axis for axis in range(parameter.ndim) if parameter.shape[axis] % self.num_devices == 0]
-        if even:
-            longest = max(even, key=lambda axis: parameter.shape[axis])
-            xs.mark_sharding(
-                parameter, self._mesh, tuple(_AXIS if axis == longest else None for axis in range(parameter.ndim))
-            )
+    def _place(self, tensor: Tensor) -> None:
+        """Cut a large tensor along its longest axis that the devices divide evenly; hold any other whole on each.
+
+        Said for each of them: XLA says it of what a program returns, and would compile the first step's program, which
+        begins with what nothing was said of, once more for the second.
+        """
+        axes = range(tensor.ndim)
+        even = [axis for axis in axes if tensor.shape[axis] % self.num_devices == 0]
+        is_cut = self._shard_parameters and tensor.numel() >= _MIN_SHARDED and bool(even) and self.num_devices > 1
+        longest = max(even, key=lambda axis: tensor.shape[axis]) if is_cut else None
+        xs.mark_sharding(tensor, self._mesh, tuple(_AXIS if axis == longest else None for axis in axes))
 
 
 @contextmanager

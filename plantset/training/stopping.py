@@ -17,6 +17,7 @@ from plantset.core.language import tr
 from plantset.training.config import TrainConfig
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_ALLOCATION_WORDS = ("can't allocate memory", "RESOURCE_EXHAUSTED")  # of torch's CPU allocator, and of XLA
 
 
 class Interrupted(Exception):  # noqa: N818  # no error: somebody asked
@@ -105,7 +106,7 @@ def memory_told(config: TrainConfig) -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise _out_of_memory(config) from error
     except RuntimeError as error:
-        if "can't allocate memory" not in str(error):  # how torch's CPU allocator says it
+        if not any(words in str(error) for words in _ALLOCATION_WORDS):
             raise
         raise _out_of_memory(config) from error
 

@@ -102,8 +102,30 @@ def test_chips_without_a_runtime_are_told(monkeypatch: pytest.MonkeyPatch) -> No
 
     (tpu,) = _about(doctor(DoctorConfig()), "tpu")
 
-    assert "4 × TPU v4" in tpu.said
+    assert "4 × TPU v4 (32 GiB each), --tpu-cores 8" in tpu.said  # two cores a chip
     assert "no TPU runtime" in tpu.said
+    assert tpu.fix is not None
+    assert "pip install 'plantset[tpu]'" in tpu.fix
+
+
+def test_a_host_of_a_slice_knows_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    _installed(monkeypatch, torch_xla=None, torch_tpu="0.2.0", torch="2.14.1")
+    monkeypatch.setattr(doctor_module, "count_tpu_chips", lambda: {"v5e": 4})
+    monkeypatch.setenv("TPU_WORKER_HOSTNAMES", "one,two")
+    monkeypatch.setenv("TPU_WORKER_ID", "1")
+
+    (tpu,) = _about(doctor(DoctorConfig()), "tpu")
+
+    assert "--tpu-cores 4, host 1 of 2; torch_tpu 0.2.0" in tpu.said
+
+
+def test_a_tpu_runtime_beside_the_wrong_torch_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    _installed(monkeypatch, torch_xla="2.9.0", torch_tpu="0.2.0", torch="2.14.1")
+
+    unfit = [finding for finding in _about(doctor(DoctorConfig()), "tpu") if finding.fix]
+
+    assert [finding.fix for finding in unfit] == ["pip uninstall torch_xla"]
+    assert "torch==2.9.*" in unfit[0].said
 
 
 def test_the_command_writes_what_it_found_and_answers_in_french(

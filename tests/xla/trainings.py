@@ -7,27 +7,34 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from plantset.models.load import load_model
+from plantset.runtime.checkpoint import load_checkpoint
 from plantset.runtime.launch import launch
 from plantset.training import loop
 from plantset.training.config import TpuTrainConfig
 from plantset.training.feeds import PhotoFeeds
 from plantset.training.loop import Progress, Trainer
 from plantset.training.optimizer import OptimizerSettings, build_optimizer
-from plantset.training.run import _hooks, _plan
+from plantset.training.run import _hooks, _plan, train, train_on_tpu
 from plantset.training.saving import Saver
 from plantset.training.stopping import Clock, StopRequest
 from plantset.training.task import build_card, prepare_task
 from tests.fake_leaves import write_leaves
 from tests.tiny_models import save_tiny_bert
+from tests.xla import small
 
 PRESETS = ("cross-attention", "qwen-vl", "vadapter", "flava", "florence-2")
 STEPS = {"sgd": 50, "adamw": 20}
-_LEARNING_RATE = {"sgd": 1e-2, "adamw": 1e-4}
+_LEARNING_RATE = {"sgd": 1e-3, "adamw": 1e-4}
 Losses = list[dict[str, float]]
 
 
@@ -105,7 +112,83 @@ def parity(folder: Path, *names: str) -> dict[str, Losses]:
     return {name: losses_of(dataclasses.replace(training_of(name, folder), device="xla")) for name in names}
 
 
-SCENES: dict[str, Callable[..., Any]] = {"parity": parity}
+def whole(folder: Path) -> dict[str, Any]:
+    """Train by the command, with dropout and a ragged last batch; once to the end, once killed and gone on with."""
+    from tests.xla.counters import counts
+
+    config = dataclasses.replace(
+        base_config(folder),
+        jsonl_file=_once(folder / "ragged", _write_ragged) / "multimodal_dataset.jsonl",
+        device="xla",
+        dropout=0.2,
+        ema_decay=0.9,
+        epochs=3,
+        learning_rate=2e-3,
+        gradient_checkpointing=True,
+    )
+    to_end, killed = (dataclasses.replace(config, checkpoint_dir=folder / name) for name in ("to_end", "killed"))
+    seen: list[tuple[int, ...]] = []
+    with _after_each_step(lambda step: seen.append((step, *counts()))):
+        train_on_tpu(to_end)
+    with _after_each_step(lambda step: signal.raise_signal(signal.SIGTERM) if step == 5 else None):
+        stopped = train_on_tpu(killed)
+    train_on_tpu(dataclasses.replace(killed, resume="auto"))
+    on_cpu = dataclasses.replace(config, device="cpu", epochs=1, checkpoint_dir=folder / "on_cpu")
+    train(on_cpu)
+    return {
+        "steps": seen,
+        "stopped": stopped.summary(),
+        "differing": _differing(folder / "to_end" / "last_model.pth", folder / "killed" / "last_model.pth"),
+        "history": [(folder / name / "history.csv").read_text().count("\n") for name in ("to_end", "killed")],
+        "logits": {
+            name: {device: _logits(folder / name / "best_model.pth", device) for device in ("cpu", "xla")}
+            for name in ("to_end", "on_cpu")
+        },
+    }
+
+
+def small_scene(_: Path) -> dict[str, Any]:
+    """Take the steps of the small network."""
+    return small.through_xla()
+
+
+SCENES: dict[str, Callable[..., Any]] = {"parity": parity, "whole": whole, "small": small_scene}
+
+
+@contextmanager
+def _after_each_step(action: Callable[[int], object]) -> Iterator[None]:
+    original = Trainer._step
+
+    def step(self: Trainer, *arguments: Any) -> float:
+        factor = original(self, *arguments)
+        action(self._progress.step)
+        return factor
+
+    Trainer._step = step  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Trainer._step = original  # type: ignore[method-assign]
+
+
+def _differing(left: Path, right: Path) -> list[str]:
+    """Return the names of the tensors that are not equal to the bit."""
+    one, other = load_checkpoint(left).tensors, load_checkpoint(right).tensors
+    assert one.keys() == other.keys()
+    return [name for name in one if not torch.equal(one[name], other[name])]
+
+
+def _logits(checkpoint: Path, device: Any) -> list[list[float]]:
+    model = load_model(checkpoint, device)
+    size = model.image_size_px
+    photos = torch.randint(0, 256, (4, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    logits: list[list[float]] = model.predict_batch(photos, ["des taches brunes", None, None, "x"]).tolist()
+    return logits
+
+
+def _write_ragged(folder: Path) -> Path:
+    """Write 28 training photos: the last batch of 8 is half padding."""
+    return write_leaves(folder, (("train", 7), ("val", 3)))
 
 
 def _once(path: Path, make: Any) -> Path:
