@@ -32,6 +32,7 @@ def check_numbers(config: TrainConfig) -> None:
             ("--cache-views", config.cache_views, 1),
             ("--cache-gb", config.cache_gb, 0),
             ("--logit-adjustment", config.logit_adjustment, 0),
+            ("--focal-gamma", config.focal_gamma, 0),
             ("--num-workers", config.num_workers, 0),
             ("--freeze-stages", config.freeze_stages, 0),
             ("--text-lora-rank", config.text_lora_rank, 0),
@@ -130,6 +131,35 @@ def check_mixing(mixing: MixPolicy, model: MultimodalModel) -> None:
                 "utilisez --mixup, ou entraînez toute la tour : --no-freeze-vision --freeze-stages 0",
             ),
         )
+
+
+def check_class_losses(config: TrainConfig, *, has_logits: bool) -> None:
+    """Refuse what shapes the loss of class logits where a class is learnt by its name, word by word, and has none.
+
+    Raises:
+        ConfigError: naming the flag.
+    """
+    asked = [
+        flag
+        for flag, value in (
+            ("--class-weights", config.class_weights),
+            ("--logit-adjustment", config.logit_adjustment),
+            ("--focal-gamma", config.focal_gamma),
+        )
+        if value
+    ]
+    if has_logits or not asked:
+        return
+    raise ConfigError(
+        tr(
+            f"{asked[0]} acts on class logits, and the classifier “names” learns each class by its name",
+            f"{asked[0]} agit sur les logits des classes, et le classifieur « names » les apprend par leur nom",
+        ),
+        tr(
+            f"leave {asked[0]} out (--sampling balances classes in any case), or give --classifier linear",
+            f"ôtez {asked[0]} (--sampling équilibre les classes dans tous les cas), ou donnez --classifier linear",
+        ),
+    )
 
 
 def check_classes(asked: int | None, names: Sequence[str], records: Sequence[Record]) -> None:

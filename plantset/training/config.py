@@ -195,6 +195,13 @@ class TrainConfig:
         fr="à quel point les classes rares sont favorisées à l'entraînement par le logarithme de leur part (défaut : 1,"
         " ou 0 avec --class-weights : les deux ensemble, c'est trop)",
     )
+    focal_gamma: float = option(
+        0.0,
+        en="focus on photos that are still wrong: each loss times (1 - p)^gamma, p its class's probability (focal loss;"
+        " 0: none; usual: 2)",
+        fr="insister sur les photos encore fausses : chaque perte fois (1 - p)^gamma, p la probabilité de sa classe"
+        " (perte focale ; 0 : aucune ; usuel : 2)",
+    )
     sampling: Sampling = option(
         "natural",
         en="how often classes are drawn: as they are, by the square root of their size, or all alike",

@@ -34,7 +34,7 @@ from plantset.models.objectives import ClassificationLoss, balanced_class_weight
 from plantset.models.presets import PARTS, ObjectiveWeights, Stage, find_preset, preset_weights
 from plantset.runtime.strategy import Strategy
 from plantset.training.bank import DescriptionBank, bank_texts
-from plantset.training.checks import check_classes, check_mixing, check_photos
+from plantset.training.checks import check_class_losses, check_classes, check_mixing, check_photos
 from plantset.training.config import TrainConfig
 from plantset.training.meter import BatchLoader
 from plantset.training.step import EncodeNotes, NoteStatesCache, Objective
@@ -82,6 +82,7 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
     names = class_names(records)
     check_classes(config.num_classes, names, records)
     weights = objective_weights(config)
+    check_class_losses(config, has_logits=weights.classification > 0)
     writes = config.captioner != "none" and (weights.caption > 0 or weights.class_name > 0)
     vocabulary = train_vocabulary(records) if writes else None
     text_length = needed_text_length(records, vocabulary, limit=config.text_length)
@@ -229,6 +230,7 @@ def build_objective(task: Task, bank: DescriptionBank | None = None) -> Objectiv
         label_smoothing=config.label_smoothing,
         class_weights_C=balanced_class_weights(counts_C) if config.class_weights else None,
         log_prior_C=adjustment * log_prior(counts_C) if adjustment else None,
+        focal_gamma=config.focal_gamma,
     )
     if bank is None:
         return Objective(classification, None, None, objective_weights(config), config.seed)

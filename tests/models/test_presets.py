@@ -27,6 +27,7 @@ from plantset.models.presets import (
 )
 from plantset.runtime.checkpoint import save_checkpoint
 from tests.models.small import CLASS_NAMES, NOTES, VOCABULARY, ask, build, losses, photos
+from tests.tiny_models import SENTENCES
 
 CLASSES = len(CLASS_NAMES)
 
@@ -93,10 +94,11 @@ def test_different_photos_get_different_answers(model: MultimodalModel) -> None:
     assert (logits[0] - logits[1]).abs().max() > 1e-5
 
 
-def test_a_16_bit_answer_is_near_the_32_bit_one(model: MultimodalModel) -> None:
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bf16", "fp16"])
+def test_a_16_bit_answer_is_near_the_32_bit_one(model: MultimodalModel, dtype: torch.dtype) -> None:
     exact = _logits(model, photos(), NOTES)
 
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast("cpu", dtype=dtype):
         rounded = _logits(model, photos(), NOTES)
 
     assert rounded.isfinite().all()
@@ -122,6 +124,22 @@ def test_compiled_without_a_graph_break_it_answers_as_eager(model: MultimodalMod
     output: ModelOutput = compiled(image, note)
 
     torch.testing.assert_close(output.logits_BC, model(image, note).logits_BC, rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_from_pixels_to_the_loss_of_a_description_there_is_no_graph_break(model: MultimodalModel) -> None:
+    assert model.captioner is not None
+    rows = [VOCABULARY.encode(text, language="fr", length=32) for text in SENTENCES[:4]]
+    ids_BT = torch.stack(list(map(torch.from_numpy, rows)))
+
+    def loss(pixels: torch.Tensor, ids_BT: torch.Tensor) -> torch.Tensor:
+        output: ModelOutput = model(model.encode_photos(pixels), None, answer=model.names is None)
+        assert model.captioner is not None
+        return model.captioner.loss(ids_BT, model.caption_context(output))[0]
+
+    compiled = torch.compile(loss, backend="aot_eager", fullgraph=True, dynamic=False)
+
+    torch.testing.assert_close(compiled(photos(), ids_BT), loss(photos(), ids_BT), rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("preset", PRESETS)

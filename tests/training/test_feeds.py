@@ -58,7 +58,9 @@ def test_a_cache_that_cannot_fit_is_refused_before_the_first_step(configure: Con
         feeds.fill()
 
 
-@pytest.mark.parametrize("setting", [{"layer_decay": 0.0}, {"layer_decay": 1.1}, {"logit_adjustment": -1.0}])
+@pytest.mark.parametrize(
+    "setting", [{"layer_decay": 0.0}, {"layer_decay": 1.1}, {"logit_adjustment": -1.0}, {"focal_gamma": -0.5}]
+)
 def test_a_setting_out_of_its_range_is_refused_by_name(configure: Configure, setting: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="--" + next(iter(setting)).replace("_", "-")):
         check_numbers(configure(**setting))
@@ -78,6 +80,23 @@ def test_the_logit_adjustment_scales_the_logarithm_of_the_classes_shares(
 def test_no_adjustment_is_left_with_class_weights_or_at_zero(configure: Configure) -> None:
     for changes in ({"class_weights": True}, {"logit_adjustment": 0.0}):
         assert build_objective(prepare_task(configure(**changes))).classification.log_prior_C is None
+
+
+def test_the_focus_on_what_is_wrong_reaches_the_loss(configure: Configure) -> None:
+    plain, focal = (build_objective(prepare_task(configure(focal_gamma=gamma))).classification for gamma in (0.0, 2.0))
+    logits, labels = torch.zeros(1, 4), torch.zeros(1, dtype=torch.int64)
+
+    ratio = focal(logits, labels, torch.ones(1)).total / plain(logits, labels, torch.ones(1)).total
+
+    assert float(ratio) == pytest.approx(0.75**2)  # four classes alike: p is a quarter
+
+
+@pytest.mark.parametrize("setting", [{"class_weights": True}, {"logit_adjustment": 1.0}, {"focal_gamma": 2.0}])
+def test_what_shapes_class_logits_is_refused_where_there_are_none(
+    configure: Configure, setting: dict[str, float]
+) -> None:
+    with pytest.raises(ConfigError, match="--" + next(iter(setting)).replace("_", "-")):
+        prepare_task(configure(preset="florence-2", **setting))
 
 
 def test_a_hash_is_remembered_until_the_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
