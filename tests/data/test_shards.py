@@ -6,6 +6,8 @@ import dataclasses
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -288,3 +290,43 @@ def test_daft_reads_photos_and_fields(shards: Path) -> None:
     assert sorted(set(rows["class_id"])) == list(CLASS_IDS)
     assert len(rows["image"]) == 16
     assert rows["image"][0]["bytes"].startswith(b"\xff\xd8")
+
+
+_IN_S3 = """
+import sys
+from pathlib import Path
+import s3fs
+from plantset.core.shards import check_shards, open_photos
+from plantset.data.config import ShardConfig
+from plantset.data.module import create_data_module
+from plantset.data.shard import shard
+
+if __name__ == "__main__":
+    manifest, place = Path(sys.argv[1]), Path("s3://bucket/shards")
+    s3fs.S3FileSystem().mkdir("bucket")
+    report = shard(ShardConfig(jsonl_file=manifest, output_dir=place))
+    again = shard(ShardConfig(jsonl_file=manifest, output_dir=place))
+    assert (report.num_written, again.num_written, again.num_kept) == (3, 0, 3)
+    records, folder = open_photos(place)
+    check_shards(folder)
+    stored = create_data_module(place, None, 8, 24, 30, num_workers=1)
+    local = create_data_module(manifest, None, 8, 24, 30, num_workers=0)
+    pairs = list(zip(stored.train_dataloader(epoch=1), local.train_dataloader(epoch=1), strict=True))
+    assert len(pairs) == 4
+    assert all((a.pixels_BHWC == b.pixels_BHWC).all() and a.notes == b.notes for a, b in pairs)
+    print("the same from", report.summary())
+"""
+
+
+@pytest.mark.slow
+def test_shards_in_s3_give_the_batches_of_the_files(s3: str, manifest: Path, tmp_path: Path) -> None:
+    script = tmp_path / "in_s3.py"
+    script.write_text(_IN_S3, encoding="utf-8")
+
+    done = subprocess.run(
+        [sys.executable, str(script), str(manifest)], capture_output=True, text=True, timeout=300, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "the same from 56 photos in 3 files" in done.stdout
+    assert "s3://bucket/shards" in done.stdout
