@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -62,6 +63,7 @@ def base_config(folder: Path) -> TpuTrainConfig:
         warmup_steps=0,
         schedule="constant",
         ema_decay=0.0,
+        tpu_cores=int(os.environ.get("CPU_NUM_DEVICES", "1")),
     )
 
 
