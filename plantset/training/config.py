@@ -478,8 +478,8 @@ class TpuTrainConfig(TrainConfig):
         8,
         en="TPU cores to use: all that are there, else training stops and says how many there are (a v4 or v5p chip has"
         " two)",
-        fr="cœurs TPU à utiliser : tous ceux qu'il y a, sinon l'entraînement s'arrête et dit combien il y en a (une puce"
-        " v4 ou v5p en a deux)",
+        fr="cœurs TPU à utiliser : tous ceux qu'il y a, sinon l'entraînement s'arrête et dit combien il y en a (une"
+        " puce v4 ou v5p en a deux)",
     )
     shard_parameters: bool = option(
         False,
