@@ -18,11 +18,16 @@ TPU_RUNTIMES: tuple[TpuRuntime, ...] = ("torch_tpu", "torch_xla")  # the one tha
 
 
 def find_device(name: DeviceName) -> torch.device:
-    """Return the device that was asked for; `auto` is a TPU that can be used, else a GPU, else the CPU.
+    """Return the device that was asked for; `auto` is a GPU when there is one, else the CPU.
+
+    `auto` never is a TPU here: what a loaded model is asked has many shapes, each another program. A training's `auto`
+    is `tpu_runtime`'s.
 
     Raises:
         DeviceError: it is not there, or what computes on it is not installed.
     """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     runtime = tpu_runtime(name)
     if runtime == "torch_tpu":
         from plantset.runtime.tpu import tpu_device
@@ -32,8 +37,6 @@ def find_device(name: DeviceName) -> torch.device:
         from plantset.runtime.xla import xla_device
 
         return xla_device()
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
         raise DeviceError(
             tr("no CUDA device is there", "aucun périphérique CUDA n'est présent"),
@@ -46,7 +49,9 @@ def find_device(name: DeviceName) -> torch.device:
 
 
 def tpu_runtime(name: DeviceName) -> TpuRuntime | None:
-    """Return the package that computes on the device of that name; None for a CPU or GPU of torch's own.
+    """Return the package that trains on the device of that name; None for a CPU or GPU of torch's own.
+
+    `auto` takes chips that are there, if a package for them is installed.
 
     Raises:
         DeviceError: no chip is there, or no package for it is installed.

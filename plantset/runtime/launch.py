@@ -46,7 +46,8 @@ def launch(
         ConfigError: parameters cannot be cut on this device.
         DeviceError: the device is not there, has another number of cores, or another process is gone.
     """
-    if tpu_runtime(device) == "torch_xla":
+    runtime = tpu_runtime(device)
+    if runtime == "torch_xla":
         from plantset.runtime.xla import open_xla
 
         with open_xla(mixed_precision=mixed_precision, cores=tpu_cores, shard_parameters=shard_parameters) as strategy:
@@ -62,7 +63,7 @@ def launch(
                 "leave it out, or use torch_xla: --device xla", "ne le donnez pas, ou utilisez torch_xla : --device xla"
             ),
         )
-    found = find_device(device)
+    found = find_device("tpu" if runtime == "torch_tpu" else device)
     world = find_world()
     if found.type == "tpu":
         chips = count_tpu_chips()

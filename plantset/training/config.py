@@ -481,11 +481,12 @@ class TrainConfig:
 class TpuTrainConfig(TrainConfig):
     """Train on a TPU: the flags of `plantset train` and the number of cores."""
 
-    tpu_cores: int | None = option(
-        None,
-        en="a check: training stops if another number of TPU cores is there (default: take what is there)",
-        fr="une vérification : l'entraînement s'arrête s'il y a un autre nombre de cœurs TPU (défaut : prendre ce qu'il"
-        " y a)",
+    tpu_cores: int = option(
+        8,
+        en="TPU cores to use: all that are there, else training stops and says how many there are (a v4 or v5p chip has"
+        " two)",
+        fr="cœurs TPU à utiliser : tous ceux qu'il y a, sinon l'entraînement s'arrête et dit combien il y en a (une"
+        " puce v4 ou v5p en a deux)",
     )
     shard_parameters: bool = option(
         False,

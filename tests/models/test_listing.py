@@ -109,3 +109,13 @@ def test_adapters_are_all_that_learns_of_the_text_tower(tiny_bert: str) -> None:
     found = measure_footprint(config, "cross-attention")
 
     assert found.parameters["text"][1] == 2 * 4 * (2 * 32 + 32 * 2)  # layers x projections x (A and B)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "said"), [(4, "a TPU v5e chip has 16.00 GiB\nit fits"), (1 << 20, "too much: give a smaller")]
+)
+def test_a_chip_that_is_not_there_can_be_asked_about(batch_size: int, said: str) -> None:
+    set_message_language("en")
+    config = dataclasses.replace(SMALL, preset="cross-attention", device="tpu-v5e", batch_size=batch_size)
+
+    assert said in models(config).summary()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -22,12 +23,14 @@ from plantset.runtime.launch import launch
 from plantset.training import loop
 from plantset.training.config import TpuTrainConfig
 from plantset.training.feeds import PhotoFeeds
+from plantset.training.logs import NO_LOG
 from plantset.training.loop import Progress, Trainer
+from plantset.training.metrics import Judgement
 from plantset.training.optimizer import OptimizerSettings, build_optimizer
 from plantset.training.run import _hooks, _plan, train, train_on_tpu
 from plantset.training.saving import Saver
 from plantset.training.stopping import Clock, StopRequest
-from plantset.training.task import build_card, prepare_task
+from plantset.training.task import build_bank, build_card, prepare_task
 from tests.fake_leaves import write_leaves
 from tests.tiny_models import save_tiny_bert
 from tests.xla import small
@@ -62,6 +65,7 @@ def base_config(folder: Path) -> TpuTrainConfig:
         warmup_steps=0,
         schedule="constant",
         ema_decay=0.0,
+        tpu_cores=int(os.environ.get("CPU_NUM_DEVICES", "1")),
     )
 
 
@@ -97,9 +101,11 @@ def losses_of(config: TpuTrainConfig) -> Losses:
             strategy.prepare(task.model)
             settings = OptimizerSettings(config.learning_rate, 1.0, config.weight_decay, config.optimizer)
             optimizer = build_optimizer(task.model, settings)
-            saver = Saver(config.checkpoint_dir, task.model, build_card(task), optimizer, strategy, None)
-            hooks = _hooks(task, PhotoFeeds(task, strategy), saver, None, StopRequest())
-            quiet = dataclasses.replace(hooks, judge=lambda _: (0.0, {}), epoch_done=lambda *_: None, logged=keep)
+            card, bank = build_card(task), build_bank(task)
+            saver = Saver(config.checkpoint_dir, task.model, card, optimizer, strategy, None, bank)
+            hooks = _hooks(task, PhotoFeeds(task, strategy), saver, NO_LOG, StopRequest())
+            judgement = Judgement(0.0, 0.0, {})
+            quiet = dataclasses.replace(hooks, judge=lambda _: judgement, epoch_done=lambda *_: None, logged=keep)
             trainer = Trainer(task.model, optimizer, strategy, _plan(task), Progress(), quiet)
             trainer.fit(StopRequest(), Clock(None, 0.0))
     finally:
