@@ -52,8 +52,8 @@ from plantset.core.storage import (
 from plantset.data.config import ShardConfig
 
 # What other readers of Parquet must take to have one photo: 2.2 ms of CPU at 4 MiB, 0.5 at 1, 13 at 32 (96 kB a photo,
-# n = 600, benchmarks/shards.py); decoding is 2.8. Smaller groups swell the footer. Plantset itself reads the photo's own
-# bytes: 27 µs whatever the groups.
+# n = 600, benchmarks/shards.py); decoding is 2.8. Smaller groups swell the footer. Plantset itself reads the bytes of
+# the photo alone: 27 µs whatever the groups.
 ROW_GROUP_BYTES = 4 << 20
 _MB = 1_000_000
 _PARTIAL_NAME = "index.partial.json"
