@@ -293,6 +293,13 @@ def test_a_model_with_a_rule_calls_black_photos_unknown(colour_config: EvaluateC
     assert black.auroc.value == 1.0
 
 
+def test_rows_are_made_when_they_are_asked_for(colour_config: EvaluateConfig) -> None:
+    rows = measure(colour_config).prediction_rows
+
+    assert not isinstance(rows, list)
+    assert len(list(rows)) == len(list(rows)) == 16
+
+
 def test_photos_and_descriptions_find_each_other(colour_config: EvaluateConfig) -> None:
     found = measure(colour_config).results.retrieval
 

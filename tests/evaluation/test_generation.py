@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import json
 import math
+import subprocess
+import sys
 import unicodedata
+from pathlib import Path
 
 import pytest
 import sacrebleu
@@ -72,6 +76,26 @@ def test_bleu_and_chrf_equal_sacrebleus_own() -> None:
 
     assert scores.bleu == pytest.approx(sacrebleu.corpus_bleu(texts, [references], tokenize="intl").score)
     assert scores.chrf == pytest.approx(sacrebleu.corpus_chrf(texts, [references], word_order=2).score)
+
+
+def test_bleu_and_chrf_equal_the_sacrebleu_command(tmp_path: Path) -> None:
+    texts = ["Des taches brunes, « âgées », sur la feuille…", "Une poudre blanche couvre le limbe."]
+    references = ["Des taches brunes et rondes sur la feuille…", "Un duvet blanc couvre le limbe entier."]
+    for name, lines in (("texts", texts), ("references", references)):
+        (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    said = subprocess.run(
+        [
+            sys.executable, "-m", "sacrebleu", "references", "-i", "texts", "-m", "bleu", "chrf", "--tokenize", "intl",
+            "--chrf-word-order", "2", "--format", "json", "--width", "6",
+        ],
+        cwd=tmp_path, check=True, capture_output=True, text=True, encoding="utf-8",
+    )  # fmt: skip
+
+    theirs = {row["name"]: row["score"] for row in json.loads(said.stdout)}
+    ours = score_texts(texts, [[reference] for reference in references])
+    assert ours.bleu == pytest.approx(theirs["BLEU"], abs=1e-5)
+    assert ours.chrf == pytest.approx(theirs["chrF2++"], abs=1e-5)
 
 
 def test_signatures_say_how_the_numbers_were_made() -> None:

@@ -11,11 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from plantset.core.classes import class_infos
+from plantset.core.records import read_records
 from plantset.inference.config import InferConfig
 from plantset.inference.explain import draw_heat, mass_inside
 from plantset.inference.predictor import Predictor
 from plantset.inference.run import infer
-from plantset.models.load import LoadedModel
+from plantset.models.build import create_multimodal_model
+from plantset.models.decision import Calibration
+from plantset.models.load import LoadedModel, ModelCard, to_checkpoint
 from plantset.models.relevance import explain_photos
 
 
@@ -40,6 +44,21 @@ def test_a_photo_has_the_same_map_alone_and_in_a_batch(predictor: Predictor, vie
     alone = explain_photos(predictor.model, views[2:3], classes[2:3])
 
     np.testing.assert_allclose(together[2], alone[0], atol=1e-6)
+
+
+def test_a_transformer_is_explained_too(photos_dir: Path, views: Tensor) -> None:
+    torch.manual_seed(0)
+    built = create_multimodal_model(
+        4, "test_vit", "none", 24, 24, 24, 4, pretrained=False, image_size=64, vocabulary_size=0
+    )
+    infos = class_infos(read_records(photos_dir.parent / "multimodal_dataset.jsonl"))
+    card = ModelCard(infos, "fr", None, Calibration(), {}, {})
+    model = LoadedModel(to_checkpoint(built, card), torch.device("cpu"))
+
+    maps = explain_photos(model, views, torch.zeros(4, dtype=torch.long))
+
+    np.testing.assert_allclose(maps.sum(axis=(1, 2)), 1.0, rtol=1e-6)
+    assert all(heat.std() > 0.1 * heat.mean() for heat in maps)
 
 
 def test_another_class_has_another_map(predictor: Predictor, views: Tensor) -> None:

@@ -47,6 +47,19 @@ def test_a_photo_alone_and_in_a_batch_gets_the_same_answer(predictor: Predictor,
         _assert_same(predictor.predict(path), prediction)
 
 
+def test_the_number_of_threads_changes_no_probability_by_1e_5(predictor: Predictor, photo: Path) -> None:
+    threads = torch.get_num_threads()
+    try:
+        answers = []
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            answers.append([found.probability for found in predictor.predict(photo).candidates])
+    finally:
+        torch.set_num_threads(threads)
+
+    assert np.ptp(np.array(answers), axis=0).max() <= 1e-5
+
+
 def test_probabilities_are_the_softmax_of_logits_over_the_temperature(predictor: Predictor, photo: Path) -> None:
     pixels = torch.from_numpy(fit_photo(decode_photo(photo).pixels, predictor.model.preprocess))[None]
     expected = softmax(predictor.model.predict_batch(pixels).double().numpy()[0] / 1.5)
