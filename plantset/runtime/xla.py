@@ -57,8 +57,9 @@ class XlaStrategy(LocalStrategy):
         shared = _shared_parameters(model)
         model.to(self.device)
         _tie(model, shared)
-        for module in model.modules():
-            _suit_transformers(module)
+        for module in model.modules():  # transformers' layers hold the function; others look it up (`open_xla`)
+            if getattr(module, "gradient_checkpointing", False) is True:
+                module._gradient_checkpointing_func = _recompute  # type: ignore[assignment]
         for tensor in (*model.parameters(), *model.buffers()):
             self._place(tensor)
         self._seed, self._steps = torch.initial_seed() % _SEEDS, 0
@@ -194,18 +195,6 @@ def _tie(model: nn.Module, shared: Iterable[list[str]]) -> None:
         for name in others:
             owner, _, own_name = name.rpartition(".")
             setattr(model.get_submodule(owner), own_name, parameter)
-
-
-def _suit_transformers(module: nn.Module) -> None:
-    """Let a part of a model of `transformers` be one program.
-
-    It holds the function that recomputes (others look it up: `open_xla`). And it looks at the values of a mask, to
-    leave out one that hides nothing: that would stop for the device at each call, and eager attention does not do it.
-    """
-    if getattr(module, "gradient_checkpointing", False) is True:
-        module._gradient_checkpointing_func = _recompute  # type: ignore[assignment]
-    if hasattr(module, "set_attn_implementation"):
-        module.set_attn_implementation("eager")  # type: ignore[operator]
 
 
 def _recompute(function: Callable[..., Any], *args: Any, use_reentrant: bool | None = None, **options: Any) -> Any:  # noqa: ARG001  # XLA has one kind

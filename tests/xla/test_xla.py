@@ -108,10 +108,6 @@ def test_steps_as_they_should_be_compile_nothing_and_bring_nothing_to_the_host(d
     assert answer(f"small on {devices}")["counted"]["usual"] == [0, 0, 0]
 
 
-def test_a_text_tower_reads_notes_without_a_look_at_them(answer: Answer) -> None:
-    assert answer("small on 8")["counted"]["reads notes"] == [0, 0, 0]
-
-
 def test_a_look_at_the_loss_in_each_step_is_counted(answer: Answer) -> None:
     _, fetched, _ = answer("small on 8")["counted"]["looks at the loss"]
 

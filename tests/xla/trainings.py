@@ -153,9 +153,9 @@ def whole(folder: Path) -> dict[str, Any]:
     }
 
 
-def small_scene(folder: Path) -> dict[str, Any]:
+def small_scene(_: Path) -> dict[str, Any]:
     """Take the steps of the small network."""
-    return small.through_xla(base_config(folder).text_model)
+    return small.through_xla()
 
 
 SCENES: dict[str, Callable[..., Any]] = {"parity": parity, "whole": whole, "small": small_scene}
