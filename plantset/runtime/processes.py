@@ -25,19 +25,6 @@ class Hosts:
     address: str = ""
 
 
-@dataclass(frozen=True)
-class _Action:
-    """What each process runs: a user's mistake comes back as such, not as a traceback of the process."""
-
-    run: Callable[[], object]
-
-    def __call__(self) -> object:
-        try:
-            return self.run()
-        except PlantsetError as error:
-            return error
-
-
 def start_processes(action: Callable[[], _ReportT], count: int, hosts: Hosts = Hosts()) -> _ReportT:
     """Run `action` in `count` processes of this host, each with torchrun's variables; return what the first returns.
 
@@ -61,7 +48,7 @@ def start_processes(action: Callable[[], _ReportT], count: int, hosts: Hosts = H
         start_method="spawn",
     )
     try:
-        answers = elastic_launch(config, _Action(action))()
+        answers = elastic_launch(config, _answer)(action)
     except ChildFailedError as error:
         raise DeviceError(
             tr(
@@ -79,3 +66,11 @@ def start_processes(action: Callable[[], _ReportT], count: int, hosts: Hosts = H
         if isinstance(answers[rank], PlantsetError):
             raise answers[rank]
     return answers[min(answers)]  # type: ignore[no-any-return]
+
+
+def _answer(action: Callable[[], object]) -> object:
+    """Run the action in one of the processes: a user's mistake comes back as such, not as a traceback."""
+    try:
+        return action()
+    except PlantsetError as error:
+        return error
