@@ -89,8 +89,11 @@ class TrainConfig:
     )
     captioner: CaptionerName | None = option(
         None,
-        en="a decoder of its own, or none: no descriptions (default: the preset's)",
-        fr="un décodeur à lui, ou aucun : pas de descriptions (défaut : celui du préréglage)",
+        en="a decoder of its own; prefix: the decoder-only text model writes, image tokens before its words; or none:"
+        " no descriptions (default: the preset's; for qwen-vl and vadapter prefix, where the text model can)",
+        fr="un décodeur à lui ; prefix : le modèle de texte, décodeur seul, écrit, jetons d'image devant ses mots ; ou"
+        " aucun : pas de descriptions (défaut : celui du préréglage ; pour qwen-vl et vadapter, prefix si le modèle de"
+        " texte est un décodeur seul)",
     )
     base: str | None = option(
         None,
