@@ -186,7 +186,7 @@ class _RowWriter:
             self._rows[key] = self._write(record, self._vocabulary), record
         return self._rows[key][0]
 
-    def _write(self, record: Record, vocabulary: Vocabulary) -> CaptionRows:
+    def _write(self, record: Record, vocabulary: CaptionVocabulary) -> CaptionRows:
         found: dict[Task, list[CaptionRow]] = {}
         for (task, language), text in sorted(task_texts(record).items()):
             if task in self._tasks and task in vocabulary.tasks and language in vocabulary.languages:

@@ -63,7 +63,9 @@ class LanguageModel(TextEncoder):
             assert mask_BT is None, "what is written has no padding"
             arguments["past_key_values"] = cache
             start = int(cache.get_seq_length())
-        if mask_BT is not None:
+        if embedded_BTC.is_meta:
+            arguments["attention_mask"] = causal_mask(embedded_BTC.shape[1], embedded_BTC.device)
+        elif mask_BT is not None:
             arguments["attention_mask"] = mask_BT.long()
         if self._takes_positions:
             arguments["position_ids"] = _positions(embedded_BTC, mask_BT, start) + self._first_position
@@ -135,6 +137,14 @@ class LanguageModel(TextEncoder):
                     "ne donnez pas --captioner prefix, ou choisissez GPT-2, LLaMA, Qwen ou SmolLM2 pour --text-model",
                 ),
             )
+
+
+def causal_mask(length: int, device: torch.device) -> Tensor:
+    """Return the mask (1, 1, T, T) of a text without padding, which `transformers` takes as it is.
+
+    It looks into the values of every other mask, which a tensor without memory does not have.
+    """
+    return torch.ones(1, 1, length, length, dtype=torch.bool, device=device).tril()
 
 
 def not_a_decoder(name: str) -> ConfigError:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from plantset.encoders.language import causal_mask
 from plantset.encoders.registry import build_text_encoder, build_vision_encoder
 from plantset.models.build import assemble
 from plantset.models.caption_choice import choose_captioner
@@ -154,5 +155,7 @@ def _note_states(model: MultimodalModel, batch_size: int) -> NoteStates | None:
     if model.text is None:
         return None
     ids_BT = torch.zeros(batch_size, model.config.note_length, dtype=torch.int64)
-    states_BTC: Tensor = model.text.model(input_ids=ids_BT).last_hidden_state  # a mask would be read, and has no values
+    # A mask of texts would be read, and has no values; a causal model reads the one that it makes of none, too.
+    causal = {"attention_mask": causal_mask(ids_BT.shape[1], ids_BT.device)} if model.text.causal else {}
+    states_BTC: Tensor = model.text.model(input_ids=ids_BT, **causal).last_hidden_state
     return NoteStates(states_BTC, torch.ones_like(ids_BT, dtype=torch.bool))

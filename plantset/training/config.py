@@ -112,9 +112,9 @@ class TrainConfig:
     text_model: str = option(
         PACKAGED_TEXT,
         en="any Hugging Face encoder or decoder (bert-base-uncased, microsoft/DialoGPT-medium, a local folder…),"
-        " packaged:multilingual-e5-small, or none for a model without notes",
+        " packaged:multilingual-e5-small, packaged:smollm2-135m, or none for a model without notes",
         fr="n'importe quel encodeur ou décodeur Hugging Face (bert-base-uncased, microsoft/DialoGPT-medium, un dossier"
-        " local…), packaged:multilingual-e5-small, ou none pour un modèle sans notes",
+        " local…), packaged:multilingual-e5-small, packaged:smollm2-135m, ou none pour un modèle sans notes",
     )
     pretrained: bool = option(
         True,

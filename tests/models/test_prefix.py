@@ -277,6 +277,21 @@ def test_the_projection_always_learns_and_the_language_model_as_the_text_tower_d
     assert tower & touched == (set() if freeze_text else tower)
 
 
+def test_with_adapters_the_language_model_learns_through_them_alone(writer: Writer) -> None:
+    model = _build(writer, text_lora_rank=2).train()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if ".lora_B." in name:
+                weight.normal_(std=0.1)  # zero at first: nothing would reach the other half
+
+    _caption_loss(model, writer).backward()
+
+    touched = {name for name, weight in model.named_parameters() if weight.grad is not None and bool(weight.grad.any())}
+    tower = {name for name, _ in model.named_parameters() if name.startswith("text.")}
+    assert tower & touched == {name for name in tower if ".lora_" in name}
+    assert "captioner.projection.weight" in touched
+
+
 def test_descriptions_reach_the_captioner_and_never_the_logits(writer: Writer) -> None:
     model = _build(writer, freeze_text=False).eval()
     before = ask(model, photos(), NOTES).logits_BC
