@@ -1,11 +1,17 @@
-"""The captioner's own vocabulary: byte-level BPE trained on the texts, with task and language prompts.
+"""Rows of ids for the captioner: text to row and back, with task and language prompts.
 
-Byte-level, so that no character of any language is unknown; NFC, so that composed and decomposed accents are one.
+Two vocabularies make them, behind one face: byte-level BPE trained on the texts (`Vocabulary`), and the tokenizer of a
+pretrained language model (`LanguageModelVocabulary`). In every row 0 is padding, 1 the end, and the first two ids the
+prompt, whoever made it, so that losses, beams and batches know of one kind of row.
+
+NFC, so that composed and decomposed accents are one.
 """
 
 from __future__ import annotations
 
 import json
+import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Literal, get_args
@@ -17,10 +23,80 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 Task = Literal["DESCRIBE", "CLASSIFY", "SYMPTOMS", "TREATMENT"]
 TASKS: tuple[Task, ...] = get_args(Task)
 PAD_ID, END_ID = 0, 1
+FIRST_PROMPT_ID = 2
+PROMPT_LENGTH = 2  # the task and the language, which are given and not predicted
+_LANGUAGE_MODEL = "language-model"
 
 
-class Vocabulary:
-    """Text <-> fixed-length rows of ids: `<TASK> <language> words… <end>` and padding.
+class CaptionVocabulary(ABC):
+    """Text <-> fixed-length rows of ids: `<TASK> <language> words… <end>` and padding."""
+
+    @property
+    @abstractmethod
+    def languages(self) -> tuple[str, ...]:
+        """The languages that have a prompt, sorted."""
+
+    @property
+    @abstractmethod
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that have a prompt."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return how many ids there are, special ones included."""
+
+    @abstractmethod
+    def word_ids(self, text: str) -> list[int]:
+        """Return the ids of a text alone, without prompt and end."""
+
+    @abstractmethod
+    def to_json(self) -> str:
+        """Return the whole vocabulary as JSON, for the checkpoint; `vocabulary_from_json` reads it."""
+
+    @abstractmethod
+    def _prompt_id(self, word: str) -> int:
+        """Return the id of a task or language that has a prompt."""
+
+    @abstractmethod
+    def _text_of(self, ids: list[int]) -> str:
+        """Return the text of ids without padding and end; prompts say nothing."""
+
+    def prompt_ids(self, language: str, task: Task = "DESCRIBE") -> list[int]:
+        """Return the ids that ask for a text: the task and the language.
+
+        Raises:
+            KeyError: the vocabulary has no such language or task.
+        """
+        if language not in self.languages:
+            raise KeyError(language)
+        if task not in self.tasks:
+            raise KeyError(task)
+        return [self._prompt_id(word) for word in (task, language)]
+
+    def count(self, text: str) -> int:
+        """Return the length of the row that holds the whole text: prompt, words and end."""
+        return PROMPT_LENGTH + len(self.word_ids(text)) + 1
+
+    def encode(self, text: str, *, language: str, length: int, task: Task = "DESCRIBE") -> NDArray[np.int64]:
+        """Return (length,) ids: prompt, text, end, padding; a longer text is cut, and then has no end."""
+        ids = [*self.prompt_ids(language, task), *self.word_ids(text), END_ID][:length]
+        row = np.full(length, PAD_ID, dtype=np.int64)
+        row[: len(ids)] = ids
+        return row
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text up to the end, without prompts and padding."""
+        kept: list[int] = []
+        for token in ids:
+            if token == END_ID:
+                break
+            if token != PAD_ID:
+                kept.append(int(token))
+        return self._text_of(kept).strip()
+
+
+class Vocabulary(CaptionVocabulary):
+    """Byte-level BPE, so that no character of any language is unknown; prompts are words of it.
 
     Args:
         tokenizer: a `tokenizers.Tokenizer` with the special tokens that `Vocabulary.train` adds.
@@ -69,45 +145,94 @@ class Vocabulary:
         """The tasks that have a prompt token: in a vocabulary of an earlier version, only DESCRIBE."""
         return tuple(task for task in TASKS if task in self._prompt_words)
 
-    def prompt_ids(self, language: str, task: Task = "DESCRIBE") -> list[int]:
-        """Return the ids that ask for a text: the task and the language.
-
-        Raises:
-            KeyError: the vocabulary has no such language or task.
-        """
-        if language not in self.languages:
-            raise KeyError(language)
-        if task not in self.tasks:
-            raise KeyError(task)
-        return [self._tokenizer.token_to_id(f"<{word}>") for word in (task, language)]
-
     def word_ids(self, text: str) -> list[int]:
         """Return the ids of a text alone, without prompt and end."""
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
-    def count(self, text: str) -> int:
-        """Return the length of the row that holds the whole text: prompt, words and end."""
-        return len(self.prompt_ids(self.languages[0])) + len(self.word_ids(text)) + 1
+    def _prompt_id(self, word: str) -> int:
+        vocabulary: dict[str, int] = self._tokenizer.get_vocab()
+        return vocabulary[f"<{word}>"]
 
-    def encode(self, text: str, *, language: str, length: int, task: Task = "DESCRIBE") -> NDArray[np.int64]:
-        """Return (length,) ids: prompt, text, end, padding; a longer text is cut, and then has no end."""
-        ids = [*self.prompt_ids(language, task), *self.word_ids(text), END_ID][:length]
-        row = np.full(length, PAD_ID, dtype=np.int64)
-        row[: len(ids)] = ids
-        return row
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """Return the text up to the end token, without prompts and padding."""
-        kept: list[int] = []
-        for token in ids:
-            if token == END_ID:
-                break
-            kept.append(int(token))
-        text: str = self._tokenizer.decode(kept, skip_special_tokens=True)
-        return text.strip()
+    def _text_of(self, ids: list[int]) -> str:
+        text: str = self._tokenizer.decode(ids, skip_special_tokens=True)
+        return text
 
     @cached_property
     def _prompt_words(self) -> frozenset[str]:
         special = {token["content"].strip("<>") for token in json.loads(self.to_json())["added_tokens"]}
         return frozenset(special - {"pad", "end"})
+
+
+class LanguageModelVocabulary(CaptionVocabulary):
+    """The tokenizer of a pretrained language model, its ids moved up behind padding, end and prompts.
+
+    Prompts are added ids with embeddings of their own, which the captioner learns, not plain text: they also learn
+    under a frozen language model, always take two places, speak no language that the model may not know, and leave its
+    table of words, its tied head and its tokenizer as they were released. Such learned prompts are prompt tuning's
+    (Lester et al., arXiv 2104.08691).
+
+    Args:
+        tokenizer: the language model's own; not shared with anything that sets its truncation.
+        end_id: the id with which the language model ends a text; written as 1 in rows.
+        languages: each gets a prompt.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, end_id: int, languages: Sequence[str]) -> None:
+        self._tokenizer = tokenizer
+        self._end_id = end_id
+        self._languages = tuple(sorted(set(languages)))
+        self._prompt_words: tuple[str, ...] = (*TASKS, *self._languages)
+
+    @classmethod
+    def from_json(cls, text: str) -> LanguageModelVocabulary:
+        """Restore what `to_json` gave."""
+        parts = json.loads(text)
+        tokenizer = Tokenizer.from_str(parts["tokenizer"])
+        return cls(tokenizer, end_id=parts["end_id"], languages=parts["languages"])
+
+    def to_json(self) -> str:
+        """Return the whole vocabulary as JSON, for the checkpoint."""
+        parts = {"end_id": self._end_id, "languages": self._languages, "tokenizer": self._tokenizer.to_str()}
+        return json.dumps({"kind": _LANGUAGE_MODEL, **parts})
+
+    def __len__(self) -> int:
+        return self._first_word_id + int(self._tokenizer.get_vocab_size())
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that have a prompt, sorted."""
+        return self._languages
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """All tasks."""
+        return TASKS
+
+    @property
+    def num_prompts(self) -> int:
+        """How many tasks and languages have a prompt."""
+        return len(self._prompt_words)
+
+    def word_ids(self, text: str) -> list[int]:
+        """Return the ids of a text alone, without prompt and end."""
+        ids = self._tokenizer.encode(unicodedata.normalize("NFC", text), add_special_tokens=False).ids
+        return [self._first_word_id + int(token) for token in ids]
+
+    @property
+    def _first_word_id(self) -> int:
+        return FIRST_PROMPT_ID + self.num_prompts
+
+    def _prompt_id(self, word: str) -> int:
+        return FIRST_PROMPT_ID + self._prompt_words.index(word)
+
+    def _text_of(self, ids: list[int]) -> str:
+        words = [token - self._first_word_id for token in ids if token >= self._first_word_id]
+        text: str = self._tokenizer.decode(words, skip_special_tokens=True)
+        return text
+
+
+def vocabulary_from_json(text: str) -> CaptionVocabulary:
+    """Restore what either vocabulary's `to_json` gave."""
+    is_language_model = json.loads(text).get("kind") == _LANGUAGE_MODEL
+    return LanguageModelVocabulary.from_json(text) if is_language_model else Vocabulary.from_json(text)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from plantset.core.language import Language
 from plantset.core.records import Record
-from plantset.core.vocabulary import TASKS, Task, Vocabulary
+from plantset.core.vocabulary import TASKS, CaptionVocabulary, Task
 from plantset.data.sampler import Key
 from plantset.knowledge.catalogue import load_catalogue
 from plantset.knowledge.notes import grower_notes
@@ -56,7 +56,7 @@ class Examples:
         records: Sequence[Record],
         class_names: Sequence[str],
         *,
-        vocabulary: Vocabulary | None,
+        vocabulary: CaptionVocabulary | None,
         caption_length: int,
         notes: NotePolicy | None,
         seed: int,
@@ -170,7 +170,7 @@ def _catalogue_names(disease_id: str) -> Mapping[str, str]:
 class _RowWriter:
     """Records to caption rows; photos of a class share their texts, so that each text is one row."""
 
-    def __init__(self, vocabulary: Vocabulary | None, length: int, tasks: Sequence[Task]) -> None:
+    def __init__(self, vocabulary: CaptionVocabulary | None, length: int, tasks: Sequence[Task]) -> None:
         self._vocabulary = vocabulary
         self._length = length
         self._tasks = tasks
@@ -186,7 +186,7 @@ class _RowWriter:
             self._rows[key] = self._write(record, self._vocabulary), record
         return self._rows[key][0]
 
-    def _write(self, record: Record, vocabulary: Vocabulary) -> CaptionRows:
+    def _write(self, record: Record, vocabulary: CaptionVocabulary) -> CaptionRows:
         found: dict[Task, list[CaptionRow]] = {}
         for (task, language), text in sorted(task_texts(record).items()):
             if task in self._tasks and task in vocabulary.tasks and language in vocabulary.languages:

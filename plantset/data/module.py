@@ -22,7 +22,7 @@ from plantset.core.language import tr
 from plantset.core.preprocess import PreprocessConfig
 from plantset.core.records import Record, Split, class_names, read_meta
 from plantset.core.shards import open_photos
-from plantset.core.vocabulary import Vocabulary
+from plantset.core.vocabulary import CaptionVocabulary, Vocabulary
 from plantset.data.choices import AugmentPolicy, MixPolicy, Sampling
 from plantset.data.dataset import BatchMaker, PhotoDataset, PhotoLoader, PhotoReader, start_worker
 from plantset.data.examples import Examples, NotePolicy, caption_targets, task_texts, with_distinct_texts
@@ -75,7 +75,7 @@ class DataModule:
     images_dir: Path
     class_names: tuple[str, ...]
     preprocess: PreprocessConfig
-    vocabulary: Vocabulary | None
+    vocabulary: CaptionVocabulary | None
     text_length: int
     augment: AugmentPolicy | None
     notes: NotePolicy | None
@@ -258,6 +258,7 @@ def create_data_module(
     *,
     preprocess: PreprocessConfig | None = None,
     notes: bool = True,
+    vocabulary: CaptionVocabulary | None = None,
     seed: int = 0,
 ) -> DataModule:
     """Read a manifest and return its loaders.
@@ -273,6 +274,7 @@ def create_data_module(
         pin_memory: page-locked batches, for a GPU.
         preprocess: the backbone's own geometry; by default ImageNet's at `image_size`.
         notes: give half of the training photos a grower's note.
+        vocabulary: of the caption targets; by default trained on them.
 
     Raises:
         DataError: the manifest or its photos cannot be read.
@@ -295,7 +297,7 @@ def create_data_module(
         images_dir=images_dir,
         class_names=_classes_of(path, records),
         preprocess=preprocess,
-        vocabulary=train_vocabulary(records),
+        vocabulary=vocabulary or train_vocabulary(records),
         text_length=text_length,
         augment=AugmentPolicy() if augment else None,
         notes=NotePolicy() if notes else None,
@@ -353,17 +355,23 @@ def photo_batches(
         yield [records[int(index)] for index in batch.indices_B[:real]], batch.pixels_BHWC[:real]
 
 
+def caption_languages(records: Sequence[Record]) -> list[str]:
+    """Return the languages of the training photos' descriptions; none when no training photo has one."""
+    train = with_distinct_texts(record for record in records if record.split == "train")
+    return sorted({language for record in train for language in caption_targets(record)})
+
+
 def train_vocabulary(records: Sequence[Record]) -> Vocabulary | None:
     """Learn the captioner's vocabulary from the training targets; None when no training photo has a text."""
-    train = with_distinct_texts(record for record in records if record.split == "train")
-    languages = sorted({language for record in train for language in caption_targets(record)})
+    languages = caption_languages(records)
     if not languages:
         return None
+    train = with_distinct_texts(record for record in records if record.split == "train")
     texts = {text for record in train for text in task_texts(record).values()}
     return Vocabulary.train(texts, languages=languages)
 
 
-def needed_text_length(records: Sequence[Record], vocabulary: Vocabulary | None, *, limit: int) -> int:
+def needed_text_length(records: Sequence[Record], vocabulary: CaptionVocabulary | None, *, limit: int) -> int:
     """Return the length of the longest caption row, at most `limit`: padding that no text reaches only costs time."""
     if vocabulary is None:
         return limit

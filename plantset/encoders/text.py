@@ -6,6 +6,7 @@ Dimensions: B texts, T positions, C channels.
 from __future__ import annotations
 
 import inspect
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,11 +29,13 @@ class NoteTokenizer:
         backend: the fast tokenizer with its special tokens.
         pad_id: written where there is no token; the mask, not the id, says what is padding.
         prefix: put before each text that is not empty, such as "passage: " for E5.
+        end_id: with which a language model ends a text; None where there is none.
     """
 
     backend: Tokenizer
     pad_id: int
     prefix: str = ""
+    end_id: int | None = None
 
     def encode(self, texts: Sequence[str], length: int) -> tuple[Tensor, Tensor]:
         """Tokenise, cut and pad.
@@ -71,6 +74,13 @@ class NoteTokenizer:
         return self.backend.decode(list(ids), skip_special_tokens=True)
 
     @property
+    def start_ids(self) -> list[int]:
+        """The special tokens that stand before every text, such as LLaMA's <s>; empty for GPT-2."""
+        encoding = self.backend.encode("a")
+        marked = zip(encoding.ids, encoding.special_tokens_mask, strict=True)
+        return [token for token, _ in itertools.takewhile(lambda pair: pair[1] == 1, marked)]
+
+    @property
     def vocab_size(self) -> int:
         """Number of ids, added tokens included."""
         return self.backend.get_vocab_size(with_added_tokens=True)
@@ -79,13 +89,16 @@ class NoteTokenizer:
         """Serialise the whole tokenizer, so that a checkpoint needs no other file."""
         self.backend.no_padding()
         self.backend.no_truncation()
-        return json.dumps({"pad_id": self.pad_id, "prefix": self.prefix, "backend": self.backend.to_str()})
+        parts = {"pad_id": self.pad_id, "prefix": self.prefix, "end_id": self.end_id}
+        return json.dumps({**parts, "backend": self.backend.to_str()})
 
     @classmethod
     def from_json(cls, text: str) -> NoteTokenizer:
-        """Rebuild what `to_json` wrote."""
+        """Rebuild what `to_json` wrote; earlier versions wrote no end."""
         parts = json.loads(text)
-        return cls(Tokenizer.from_str(parts["backend"]), int(parts["pad_id"]), str(parts["prefix"]))
+        return cls(
+            Tokenizer.from_str(parts["backend"]), int(parts["pad_id"]), str(parts["prefix"]), parts.get("end_id")
+        )
 
 
 class TextEncoder(Tower):

@@ -10,13 +10,15 @@ from torch import Tensor
 
 from plantset.core.errors import ConfigError
 from plantset.core.language import tr
-from plantset.core.vocabulary import Vocabulary
+from plantset.core.vocabulary import CaptionVocabulary, LanguageModelVocabulary
+from plantset.encoders.language import LanguageModel
 from plantset.encoders.lora import add_adapters
 from plantset.encoders.registry import build_text_encoder, build_vision_encoder
 from plantset.encoders.released_files import PREFIX
 from plantset.encoders.released_text import has_text_tower
 from plantset.encoders.text import TextEncoder
 from plantset.encoders.vision import VisionEncoder
+from plantset.models.caption_choice import check_prefix, check_vocabulary, choose_captioner
 from plantset.models.checks import check_adapters, check_model_config, check_parts, out_of_range
 from plantset.models.config import (
     NO_TEXT_MODEL,
@@ -31,6 +33,7 @@ from plantset.models.config import (
 )
 from plantset.models.multimodal import MultimodalModel
 from plantset.models.name_scoring import class_name_ids, class_text
+from plantset.models.prefix import PrefixCaptioner
 from plantset.models.presets import PRESETS, PresetName, preset_config
 
 
@@ -80,7 +83,7 @@ def create_multimodal_model(
     text_pooling: TextPooling | None = None,
     class_names: Sequence[str] = (),
     class_texts: Sequence[str] = (),
-    vocabulary: Vocabulary | None = None,
+    vocabulary: CaptionVocabulary | None = None,
     language: str = "fr",
     pretrained: bool = True,
     base: str | None = None,
@@ -100,7 +103,8 @@ def create_multimodal_model(
     Args:
         num_classes: outputs of the classifier, at least 2.
         vision_backbone: any timm model, or `timm-packaged:tf_efficientnet_lite0`.
-        text_model: any Hugging Face encoder or decoder, a local folder, `packaged:multilingual-e5-small`, or `none`.
+        text_model: any Hugging Face encoder or decoder, a local folder, `packaged:multilingual-e5-small`,
+            `packaged:smollm2-135m`, or `none`.
         vision_dim, text_dim: widths after each tower.
         fusion_dim: width in which photo and note meet.
         num_attention_heads: of any number up to `fusion_dim`; a head is `fusion_dim // heads` wide.
@@ -112,7 +116,9 @@ def create_multimodal_model(
         hierarchy: answer the crop first, then the disease given the crop; needs `class_names`.
         class_names: class ids in index order, such as `tomato--late-blight`.
         class_texts: each class's name as the captioner writes it; by default the class id's words.
-        vocabulary: the captioner's; the classifier "names" needs it, and `class_names`.
+        vocabulary: the captioner's; the classifier "names" needs it, and `class_names`. Of the captioner "prefix",
+            the text model's own (`caption_choice.language_model_vocabulary`), with which the presets qwen-vl and
+            vadapter choose it.
         language: of the prompt under which class names are scored.
         pretrained: False starts from random weights.
         base: a released vision-language checkpoint, by its Hugging Face name or folder, whose towers are taken instead
@@ -130,6 +136,8 @@ def create_multimodal_model(
     """
     if preset not in PRESETS:
         raise ConfigError(tr(f"unknown preset {preset}", f"préréglage inconnu : {preset}"), " | ".join(PRESETS))
+    if captioner == "prefix" or isinstance(vocabulary, LanguageModelVocabulary):
+        captioner = choose_captioner(preset, captioner, text_model)
     config = preset_config(
         preset,
         num_classes,
@@ -161,13 +169,18 @@ def create_multimodal_model(
     check_parts(config, vocabulary_size)
     vision_backbone, text_model = towers_of(base, vision_backbone, text_model)
     check_adapters(text_lora_rank, has_text=text_model != NO_TEXT_MODEL, freeze_text=freeze_text)
+    check_vocabulary(config, vocabulary)
+    if config.captioner == "prefix" and isinstance(vocabulary, LanguageModelVocabulary):
+        config = dataclasses.replace(config, caption_prompts=vocabulary.num_prompts)
     vision = build_vision_encoder(
         vision_backbone,
         pretrained=pretrained,
         weights_path=Path(vision_weights) if vision_weights is not None else None,
         image_size_px=image_size,
     )
-    text = None if text_model == NO_TEXT_MODEL else build_text_encoder(text_model, pretrained=pretrained)
+    writes = config.captioner == "prefix" and vocabulary_size > 0
+    takes_notes = text_model != NO_TEXT_MODEL
+    text = build_text_encoder(text_model, pretrained=pretrained, writes=writes) if takes_notes else None
     model = assemble(
         config,
         vision,
@@ -197,8 +210,8 @@ def assemble(
     """Put a model together around two towers.
 
     Raises:
-        ConfigError: a note longer than the text tower reads, stages that the vision tower does not have, or a text
-            tower that takes no adapters.
+        ConfigError: a note, or image tokens and a description, longer than the text tower reads, stages that the vision
+            tower does not have, or a text tower that takes no adapters.
     """
     if freeze_vision:
         vision.freeze()
@@ -215,7 +228,10 @@ def assemble(
         vocabulary_size=vocabulary_size,
         frozen_stages=0 if freeze_vision else freeze_stages,
     )
-    model.text = text
+    model.attach_text(text)
+    if isinstance(text, LanguageModel) and isinstance(model.captioner, PrefixCaptioner):
+        check_prefix(model, text, vocabulary_size)
+        model.captioner.begin_at_the_scale_of_words()
     return model
 
 
@@ -231,7 +247,9 @@ def with_crops(config: ModelConfig, class_names: Sequence[str]) -> ModelConfig:
     return dataclasses.replace(config, hierarchy=True, class_crops=tuple(map(order.index, crops)))
 
 
-def with_names(config: ModelConfig, class_texts: Sequence[str], vocabulary: Vocabulary, language: str) -> ModelConfig:
+def with_names(
+    config: ModelConfig, class_texts: Sequence[str], vocabulary: CaptionVocabulary, language: str
+) -> ModelConfig:
     """Return the config with each class's name as the captioner's ids.
 
     Raises:

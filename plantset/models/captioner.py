@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from plantset.core.vocabulary import PAD_ID
+from plantset.core.vocabulary import PAD_ID, PROMPT_LENGTH
 from plantset.models.attention import Attention, FeedForward
 from plantset.models.generation import GREEDY, Decoding, check_decoding, write
 from plantset.models.objectives import Term
@@ -21,10 +21,12 @@ KeyValues = tuple[Tensor, Tensor]
 
 
 def predicted_words(ids_BT: Tensor) -> Tensor:
-    """Return (B, T - 1): the word that each position is to predict, padding where none counts."""
-    targets = ids_BT[:, 1:].clone()
-    targets[:, 0] = PAD_ID  # the language token is part of the prompt
-    return targets
+    """Return (B, T - 1): the word that each position is to predict, padding where none counts.
+
+    The prompt does not count: the first ids of a row that are no padding, which may stand on either side.
+    """
+    is_prompt_BT = (ids_BT != PAD_ID).long().cumsum(dim=1) <= PROMPT_LENGTH
+    return ids_BT.masked_fill(is_prompt_BT, PAD_ID)[:, 1:]
 
 
 class CaptionEvidence(nn.Module):

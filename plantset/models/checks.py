@@ -82,6 +82,17 @@ def check_parts(config: ModelConfig, vocabulary_size: int) -> None:
                 "laissez --captioner et --caption-weight tels quels, ou donnez --classifier linear",
             ),
         )
+    if config.classifier == "names" and config.captioner == "prefix":
+        raise ConfigError(
+            tr(
+                "the classifier “names” scores class names with a decoder of its own, not with the captioner “prefix”",
+                "le classifieur « names » note les noms avec un décodeur à lui, pas avec le rédacteur « prefix »",
+            ),
+            tr(
+                "give --captioner decoder, or another --classifier",
+                "donnez --captioner decoder, ou un autre --classifier",
+            ),
+        )
     if config.classifier == "names" and config.hierarchy:
         raise ConfigError(
             tr(

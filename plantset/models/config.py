@@ -17,7 +17,7 @@ PresetName = Literal["cross-attention", "qwen-vl", "vadapter", "flava", "florenc
 ConnectorName = Literal["linear", "mlp", "resampler", "vadapter"]
 FusionName = Literal["cross-attention", "flava", "none"]
 ClassifierName = Literal["linear", "cosine", "names"]
-CaptionerName = Literal["decoder", "none"]
+CaptionerName = Literal["decoder", "prefix", "none"]
 TextPooling = Literal["mean", "attention", "last"]
 
 
@@ -48,7 +48,9 @@ class ModelConfig:
         class_crops: index of each class's crop, for the hierarchy; empty without it.
         class_name_ids: each class's name as the captioner's ids, prompt and end included; empty unless the
             classifier is "names".
-        captioner: a decoder of its own that cross-attends to the photo, or none.
+        captioner: a decoder of its own that cross-attends to the photo, the text model behind image tokens
+            (`models.prefix`), or none.
+        caption_prompts: tasks and languages that the prefix captioner has a prompt for; 0 with another one.
         caption_evidence: whether the captioner sees the pooled photo and the predicted classes beside image tokens.
         text_pooling: how note tokens become one vector.
         description: whether photos are compared with the bank of descriptions.
@@ -76,6 +78,7 @@ class ModelConfig:
     class_crops: tuple[int, ...] = ()
     class_name_ids: tuple[tuple[int, ...], ...] = ()
     captioner: CaptionerName = "decoder"
+    caption_prompts: int = 0
     caption_evidence: bool = False
     text_pooling: TextPooling = "mean"
     description: bool = True

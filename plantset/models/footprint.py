@@ -13,14 +13,17 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from plantset.encoders.language import causal_mask
 from plantset.encoders.registry import build_text_encoder, build_vision_encoder
 from plantset.models.build import assemble
+from plantset.models.caption_choice import choose_captioner
 from plantset.models.checks import check_adapters, check_model_config, check_parts
 from plantset.models.config import NO_TEXT_MODEL, ModelConfig, ModelsConfig, usual_frozen_stages
 from plantset.models.multimodal import ModelOutput, MultimodalModel, NoteStates
 from plantset.models.presets import PARTS, Part, PresetName, preset_config
 
 _VOCABULARY_SIZE = 4096  # the largest that training makes
+_PROMPTS = 6  # four tasks, two languages
 _CAPTION_STRIDE = 4  # training asks every fourth photo for its description
 _BYTES = 4  # of a number in float32
 _ADAMW_STATES = 2
@@ -62,7 +65,10 @@ def measure_footprint(config: ModelsConfig, preset: PresetName) -> Footprint:
     Raises:
         ConfigError: unknown towers, or numbers that do not fit together.
     """
-    model_config = _with_typical_names(preset_config(preset, config.num_classes, {}))
+    captioner = choose_captioner(preset, None, config.text_model)
+    model_config = _with_typical_names(preset_config(preset, config.num_classes, {"captioner": captioner}))
+    if captioner == "prefix":
+        model_config = dataclasses.replace(model_config, caption_prompts=_PROMPTS)
     check_model_config(model_config)
     check_parts(model_config, _VOCABULARY_SIZE)
     takes_notes = config.text_model != NO_TEXT_MODEL
@@ -70,12 +76,13 @@ def measure_footprint(config: ModelsConfig, preset: PresetName) -> Footprint:
     asked = config.freeze_stages
     with torch.device("meta"):
         vision = build_vision_encoder(config.vision_backbone, pretrained=False, image_size_px=config.image_size)
-        text = build_text_encoder(config.text_model, pretrained=False) if takes_notes else None
+        writes = captioner == "prefix"
+        text = build_text_encoder(config.text_model, pretrained=False, writes=writes) if takes_notes else None
         model = assemble(
             model_config,
             vision,
             text,
-            vocabulary_size=_VOCABULARY_SIZE,
+            vocabulary_size=1 if writes else _VOCABULARY_SIZE,  # the words of a text model are its own
             freeze_vision=config.freeze_vision,
             freeze_stages=usual_frozen_stages(config.vision_backbone) if asked is None else asked,
             freeze_text=config.freeze_text,
@@ -148,5 +155,7 @@ def _note_states(model: MultimodalModel, batch_size: int) -> NoteStates | None:
     if model.text is None:
         return None
     ids_BT = torch.zeros(batch_size, model.config.note_length, dtype=torch.int64)
-    states_BTC: Tensor = model.text.model(input_ids=ids_BT).last_hidden_state  # a mask would be read, and has no values
+    # A mask of texts would be read, and has no values; a causal model reads the one that it makes of none, too.
+    causal = {"attention_mask": causal_mask(ids_BT.shape[1], ids_BT.device)} if model.text.causal else {}
+    states_BTC: Tensor = model.text.model(input_ids=ids_BT, **causal).last_hidden_state
     return NoteStates(states_BTC, torch.ones_like(ids_BT, dtype=torch.bool))

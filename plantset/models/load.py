@@ -22,7 +22,7 @@ from plantset.core.classes import ClassInfo, class_info_from_json
 from plantset.core.errors import CheckpointError
 from plantset.core.language import tr
 from plantset.core.preprocess import PreprocessConfig
-from plantset.core.vocabulary import Task, Vocabulary
+from plantset.core.vocabulary import CaptionVocabulary, Task, vocabulary_from_json
 from plantset.encoders.lora import plain_name
 from plantset.encoders.registry import (
     build_text_encoder_from,
@@ -32,10 +32,12 @@ from plantset.encoders.registry import (
 )
 from plantset.encoders.text import TextEncoder, is_adapter
 from plantset.encoders.vision import VisionTokens
+from plantset.models.captioner import Captioner
 from plantset.models.config import ModelConfig, model_config_from_json
 from plantset.models.decision import Calibration, calibration_from_json
 from plantset.models.generation import GREEDY, Decoding
 from plantset.models.multimodal import ModelOutput, MultimodalModel, NoteStates
+from plantset.models.prefix import PrefixCaptioner
 from plantset.runtime.checkpoint import Checkpoint, load_checkpoint
 from plantset.runtime.devices import DeviceName, find_device
 
@@ -54,7 +56,7 @@ class ModelCard:
 
     classes: tuple[ClassInfo, ...]
     language: str
-    vocabulary: Vocabulary | None
+    vocabulary: CaptionVocabulary | None
     calibration: Calibration
     training: Mapping[str, Any]
     data: Mapping[str, Any]
@@ -107,7 +109,7 @@ def read_card(checkpoint: Checkpoint) -> ModelCard:
     return ModelCard(
         classes=tuple(map(class_info_from_json, meta["classes"])),
         language=meta["language"],
-        vocabulary=Vocabulary.from_json(meta["vocabulary"]) if meta["vocabulary"] is not None else None,
+        vocabulary=vocabulary_from_json(meta["vocabulary"]) if meta["vocabulary"] is not None else None,
         calibration=calibration_from_json(meta["calibration"]),
         training=meta["training"],
         data=meta["data"],
@@ -150,7 +152,7 @@ def attach_text(model: MultimodalModel, checkpoint: Checkpoint) -> None:
     held = checkpoint.section("text")
     text = build_text_encoder_from(checkpoint.meta["text"], load_packaged=all(map(is_adapter, held)))
     load_text_weights(text, held)
-    model.text = text.freeze().to(model.no_image.device)
+    model.attach_text(text.freeze().to(model.no_image.device))
 
 
 def load_text_weights(text: TextEncoder, held: Mapping[str, Tensor]) -> None:
@@ -320,8 +322,7 @@ class LoadedModel:
             ConfigError: settings of decoding that exclude each other.
         """
         vocabulary = self._vocabulary(language, task)
-        assert self.model.captioner is not None
-        ids = self.model.captioner.generate(
+        ids = self._captioner.generate(
             self._caption_context(tokens_BKC), vocabulary.prompt_ids(language, task), decoding=decoding
         )
         return [vocabulary.decode(row) for row in ids.tolist()]
@@ -334,10 +335,9 @@ class LoadedModel:
     def caption_nll_tokens(self, tokens_BKC: Tensor, texts: Sequence[str], language: str) -> tuple[float, int]:
         """Return (sum of negative log-likelihoods in nats, tokens) of these texts given the photos' tokens."""
         vocabulary = self._vocabulary(language)
-        assert self.model.captioner is not None
         length = self.model.config.caption_length
         rows = torch.from_numpy(np.stack([vocabulary.encode(text, language=language, length=length) for text in texts]))
-        total, words = self.model.captioner.loss(rows.to(self.device), self._caption_context(tokens_BKC))
+        total, words = self._captioner.loss(rows.to(self.device), self._caption_context(tokens_BKC))
         return float(total), int(words)
 
     @property
@@ -361,6 +361,14 @@ class LoadedModel:
         vectors_MP: Tensor = self.model.description.embed_text(self.model.encode_descriptions(texts))
         return vectors_MP.float().cpu()
 
+    @property
+    def _captioner(self) -> Captioner | PrefixCaptioner:
+        captioner = self.model.captioner
+        assert captioner is not None
+        if isinstance(captioner, PrefixCaptioner):
+            self._attach_text()
+        return captioner
+
     def _caption_context(self, tokens_BKC: Tensor) -> Tensor:
         return self.model.caption_context(self.model(self._seen(tokens_BKC), None, answer=False))
 
@@ -381,7 +389,7 @@ class LoadedModel:
         if self.model.text is None:
             attach_text(self.model, self._checkpoint)
 
-    def _vocabulary(self, language: str, task: Task = "DESCRIBE") -> Vocabulary:
+    def _vocabulary(self, language: str, task: Task = "DESCRIBE") -> CaptionVocabulary:
         if self.card.vocabulary is None or language not in self.languages:
             known = ", ".join(self.languages) or tr("none", "aucune")
             raise CheckpointError(

@@ -9,6 +9,7 @@ features, C classes, M descriptions in the bank.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self, cast
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from plantset.encoders.embed import embed_texts, pool_photo
+from plantset.encoders.language import LanguageModel
 from plantset.encoders.stages import StageCut
 from plantset.encoders.text import TextEncoder
 from plantset.encoders.vision import VisionEncoder, VisionTokens, normalize
@@ -28,6 +30,7 @@ from plantset.models.heads import DescriptionHead, MatchingHead, build_classifie
 from plantset.models.masking import MaskedModelling
 from plantset.models.name_scoring import NameScorer
 from plantset.models.pooling import NotePooling
+from plantset.models.prefix import PrefixCaptioner
 from plantset.models.presets import PARTS, Part
 
 _PARTS: dict[str, Part] = {
@@ -108,7 +111,7 @@ class MultimodalModel(nn.Module):
         self.note_connector: LinearConnector | None = None
         self.description: DescriptionHead | None = None
         self.matching: MatchingHead | None = None
-        self.captioner: Captioner | None = None
+        self.captioner: Captioner | PrefixCaptioner | None = None
         self.caption_evidence: CaptionEvidence | None = None
         self.names: NameScorer | None = None
         self.masking: MaskedModelling | None = None
@@ -123,7 +126,11 @@ class MultimodalModel(nn.Module):
                 self.matching = MatchingHead(2 * width)
         if config.masking:
             self.masking = MaskedModelling(width, vision.width, text_width, vision.grid)
-        if vocabulary_size and config.caption_layers and config.captioner == "decoder":
+        if vocabulary_size and config.captioner == "prefix":
+            self.captioner = PrefixCaptioner(
+                config.caption_length, image_width=width, text_width=text_width, num_prompts=config.caption_prompts
+            )
+        elif vocabulary_size and config.caption_layers and config.captioner == "decoder":
             self.captioner = Captioner(
                 vocabulary_size,
                 config.caption_length,
@@ -149,6 +156,13 @@ class MultimodalModel(nn.Module):
         self.note_pooling = NotePooling(width, self.config.text_pooling)
         self.note_norm = nn.LayerNorm(width)
         self.classifier = build_classifier(self.config, vision_width + 2 * width)
+
+    def attach_text(self, text: TextEncoder | None) -> None:
+        """Read notes, and write where the captioner is "prefix", with this tower from now on."""
+        self.text = text
+        if isinstance(self.captioner, PrefixCaptioner):
+            assert isinstance(text, LanguageModel)
+            self.captioner.attach(text)
 
     @staticmethod
     def part_of(name: str) -> Part:
@@ -227,7 +241,7 @@ class MultimodalModel(nn.Module):
         fused = self.fusion(image_BND, note_BTD, note.mask_BT if note is not None else None)
         nothing = image_BND.new_zeros(image_BND.shape[0], 0)
         if self.names is not None:
-            assert self.captioner is not None
+            assert isinstance(self.captioner, Captioner)
             logits_BC = self.names(self.captioner, fused.image_BND) if answer else nothing
             return ModelOutput(logits_BC, nothing, image_BND, fused.image_BND, nothing)
         global_BG = self._global_features(image, batch_size)
@@ -250,6 +264,14 @@ class MultimodalModel(nn.Module):
             probs_BC = logits_BC.float().softmax(dim=-1).to(image_BND.dtype)
         evidence_BND: Tensor = self.caption_evidence(image_BND, global_BG, probs_BC)
         return evidence_BND
+
+    @property
+    def num_context_tokens(self) -> int:
+        """How many tokens the captioner looks at: those of a photo, and what stands beside them."""
+        photo_1NC = torch.zeros(1, math.prod(self.vision.grid), self.vision.width, device=self.no_image.device)
+        with torch.no_grad():
+            image_1ND: Tensor = self.image_connector(photo_1NC, self.vision.grid)
+        return image_1ND.shape[1] + (2 if self.caption_evidence is not None else 0)
 
     def match_logits(self, output: ModelOutput) -> Tensor:
         """Return (B,) logits of "the note is about this photo", from the fused parts of the features."""

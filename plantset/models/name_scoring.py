@@ -18,9 +18,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from plantset.core.vocabulary import END_ID, PAD_ID, Vocabulary
+from plantset.core.vocabulary import END_ID, PAD_ID, PROMPT_LENGTH, CaptionVocabulary
 
-PROMPT_LENGTH = 2  # the task and the language, which are given and not predicted
 _MAX_NODES = 1 << 13  # of all photos together in one pass: with 4096 words, their scores take 128 MB
 
 
@@ -85,7 +84,9 @@ class NameScorer(nn.Module):
             self.register_buffer(name, tensor, persistent=False)  # the config holds the names
 
 
-def class_name_ids(vocabulary: Vocabulary, class_texts: Sequence[str], language: str) -> tuple[tuple[int, ...], ...]:
+def class_name_ids(
+    vocabulary: CaptionVocabulary, class_texts: Sequence[str], language: str
+) -> tuple[tuple[int, ...], ...]:
     """Return each class's name as the captioner reads and writes it: the prompt <CLASSIFY>, the words, the end."""
     prompt = vocabulary.prompt_ids(language, "CLASSIFY")
     return tuple((*prompt, *vocabulary.word_ids(text), END_ID) for text in class_texts)

@@ -83,12 +83,14 @@ class Preset:
         model: values of `ModelConfig` that differ from its defaults.
         weights: of the losses.
         stages: in order.
+        writes_with_text_model: a decoder-only text model is the captioner, too (`models.prefix`).
         paper: where the idea comes from; empty for our own.
     """
 
     model: Mapping[str, Any] = field(default_factory=dict)
     weights: ObjectiveWeights = ObjectiveWeights()
     stages: tuple[Stage, ...] = (Stage("all", 1.0, _ALL),)
+    writes_with_text_model: bool = False
     paper: str = ""
 
 
@@ -110,8 +112,18 @@ _EVIDENCE: Mapping[str, Any] = {"caption_evidence": True}
 
 _PRESETS: dict[PresetName, Preset] = {
     "cross-attention": Preset(_EVIDENCE),
-    "qwen-vl": Preset({"connector": "resampler", **_EVIDENCE}, stages=_QWEN_VL_STAGES, paper="arXiv 2308.12966"),
-    "vadapter": Preset({"connector": "vadapter", **_EVIDENCE}, stages=_VADAPTER_STAGES, paper="arXiv 2402.10896"),
+    "qwen-vl": Preset(
+        {"connector": "resampler", **_EVIDENCE},
+        stages=_QWEN_VL_STAGES,
+        writes_with_text_model=True,
+        paper="arXiv 2308.12966",
+    ),
+    "vadapter": Preset(
+        {"connector": "vadapter", **_EVIDENCE},
+        stages=_VADAPTER_STAGES,
+        writes_with_text_model=True,
+        paper="arXiv 2402.10896",
+    ),
     "flava": Preset(
         {"fusion": "flava", "masking": True, **_EVIDENCE},
         ObjectiveWeights(matching=0.1, masked_image=0.1, masked_text=0.1, masked_multimodal=0.1),

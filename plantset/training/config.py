@@ -89,8 +89,11 @@ class TrainConfig:
     )
     captioner: CaptionerName | None = option(
         None,
-        en="a decoder of its own, or none: no descriptions (default: the preset's)",
-        fr="un décodeur à lui, ou aucun : pas de descriptions (défaut : celui du préréglage)",
+        en="a decoder of its own; prefix: the decoder-only text model writes, image tokens before its words; or none:"
+        " no descriptions (default: the preset's; for qwen-vl and vadapter prefix, where the text model can)",
+        fr="un décodeur à lui ; prefix : le modèle de texte, décodeur seul, écrit, jetons d'image devant ses mots ; ou"
+        " aucun : pas de descriptions (défaut : celui du préréglage ; pour qwen-vl et vadapter, prefix si le modèle de"
+        " texte est un décodeur seul)",
     )
     base: str | None = option(
         None,
@@ -109,9 +112,9 @@ class TrainConfig:
     text_model: str = option(
         PACKAGED_TEXT,
         en="any Hugging Face encoder or decoder (bert-base-uncased, microsoft/DialoGPT-medium, a local folder…),"
-        " packaged:multilingual-e5-small, or none for a model without notes",
+        " packaged:multilingual-e5-small, packaged:smollm2-135m, or none for a model without notes",
         fr="n'importe quel encodeur ou décodeur Hugging Face (bert-base-uncased, microsoft/DialoGPT-medium, un dossier"
-        " local…), packaged:multilingual-e5-small, ou none pour un modèle sans notes",
+        " local…), packaged:multilingual-e5-small, packaged:smollm2-135m, ou none pour un modèle sans notes",
     )
     pretrained: bool = option(
         True,

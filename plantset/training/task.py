@@ -17,15 +17,24 @@ from plantset.core.files import sha256_json
 from plantset.core.options import to_json_values
 from plantset.core.records import Record, class_names
 from plantset.core.shards import open_photos
+from plantset.core.vocabulary import CaptionVocabulary
 from plantset.data.broken import skip_broken
 from plantset.data.choices import AugmentPolicy, MixPolicy
 from plantset.data.examples import NotePolicy, task_texts
-from plantset.data.module import DataModule, LoaderSettings, needed_text_length, split_val_in_two, train_vocabulary
+from plantset.data.module import (
+    DataModule,
+    LoaderSettings,
+    caption_languages,
+    needed_text_length,
+    split_val_in_two,
+    train_vocabulary,
+)
 from plantset.data.sampling import sampled_counts
 from plantset.knowledge.catalogue import load_catalogue
 from plantset.knowledge.class_titles import with_names
 from plantset.models.build import create_multimodal_model, towers_of
-from plantset.models.config import PACKAGED_VISION, usual_frozen_stages
+from plantset.models.caption_choice import choose_captioner, language_model_vocabulary
+from plantset.models.config import PACKAGED_VISION, CaptionerName, usual_frozen_stages
 from plantset.models.decision import Calibration
 from plantset.models.load import ModelCard
 from plantset.models.multimodal import MultimodalModel
@@ -83,8 +92,9 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
     check_classes(config.num_classes, names, records)
     weights = objective_weights(config)
     check_class_losses(config, has_logits=weights.classification > 0)
-    writes = config.captioner != "none" and (weights.caption > 0 or weights.class_name > 0)
-    vocabulary = train_vocabulary(records) if writes else None
+    captioner = choose_captioner(config.preset, config.captioner, config.text_model)
+    writes = captioner != "none" and (weights.caption > 0 or weights.class_name > 0)
+    vocabulary = _vocabulary(records, captioner, config.text_model) if writes else None
     text_length = needed_text_length(records, vocabulary, limit=config.text_length)
     torch.manual_seed(config.seed)
     model = create_multimodal_model(
@@ -103,7 +113,7 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
         fusion=config.fusion,
         classifier=config.classifier,
         hierarchy=config.hierarchy,
-        captioner=config.captioner,
+        captioner=captioner,
         text_pooling=config.text_pooling,
         class_names=names,
         class_texts=class_texts(records, names, config.language),
@@ -149,6 +159,14 @@ def with_towers(config: TrainConfig) -> TrainConfig:
     """
     vision_backbone, text_model = towers_of(config.base, config.vision_backbone, config.text_model)
     return dataclasses.replace(config, vision_backbone=vision_backbone, text_model=text_model)
+
+
+def _vocabulary(records: Sequence[Record], captioner: CaptionerName, text_model: str) -> CaptionVocabulary | None:
+    """Return the words that the captioner writes with; None when no training photo has a text."""
+    if captioner != "prefix":
+        return train_vocabulary(records)
+    languages = caption_languages(records)
+    return language_model_vocabulary(text_model, languages) if languages else None
 
 
 def class_texts(records: Sequence[Record], names: Sequence[str], language: str) -> list[str]:

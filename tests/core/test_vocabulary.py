@@ -7,8 +7,17 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from plantset.core.vocabulary import END_ID, PAD_ID, TASKS, Vocabulary
+from plantset.core.vocabulary import (
+    END_ID,
+    PAD_ID,
+    TASKS,
+    CaptionVocabulary,
+    LanguageModelVocabulary,
+    Vocabulary,
+    vocabulary_from_json,
+)
 
 TEXTS = ("Des taches brunes sur la feuille.", "Brown spots on the leaf.", "« Rouille » orangée…")
 VOCABULARY = Vocabulary.train(TEXTS, languages=["fr", "en"], size=400)
@@ -90,3 +99,51 @@ def test_a_vocabulary_from_before_the_tasks_knows_one() -> None:
     assert old.tasks == ("DESCRIBE", "CLASSIFY")
     with pytest.raises(KeyError):
         old.prompt_ids("fr", "TREATMENT")
+
+
+def _language_model() -> LanguageModelVocabulary:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<unk>", "<s>", "</s>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tokenizer.train_from_iterator(
+        TEXTS,
+        trainers.BpeTrainer(vocab_size=300, special_tokens=special, initial_alphabet=alphabet, show_progress=False),
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
+    return LanguageModelVocabulary(tokenizer, end_id=2, languages=["fr", "en", "fr"])
+
+
+LANGUAGE_MODEL = _language_model()
+
+
+@given(st.text(alphabet=st.characters(blacklist_categories=["Cs"]), max_size=30))
+def test_any_text_comes_back_from_a_language_models_words(text: str) -> None:
+    row = LANGUAGE_MODEL.encode(text, language="fr", length=400)
+
+    assert LANGUAGE_MODEL.decode(row) == unicodedata.normalize("NFC", text).strip()
+
+
+def test_a_row_in_a_language_models_words_has_the_same_frame() -> None:
+    row = LANGUAGE_MODEL.encode("taches", language="en", length=20, task="SYMPTOMS").tolist()
+
+    assert row[:2] == [2 + 2, 2 + 4]  # behind padding and end: four tasks, then en, fr
+    end = row.index(END_ID)
+    assert all(token >= 2 + 6 + 3 for token in row[2:end])  # no <s> or </s> of the tokenizer's own template
+    assert set(row[end + 1 :]) == {PAD_ID}
+    assert LANGUAGE_MODEL.count("taches") == end + 1
+
+
+@pytest.mark.parametrize("vocabulary", [VOCABULARY, LANGUAGE_MODEL], ids=["own", "language model"])
+def test_either_vocabulary_comes_back_from_the_same_json_reader(vocabulary: CaptionVocabulary) -> None:
+    restored = vocabulary_from_json(vocabulary.to_json())
+
+    assert type(restored) is type(vocabulary)
+    assert (len(restored), restored.languages, restored.tasks) == (len(vocabulary), ("en", "fr"), TASKS)
+    assert (
+        restored.encode(TEXTS[2], language="fr", length=30).tolist()
+        == vocabulary.encode(TEXTS[2], language="fr", length=30).tolist()
+    )

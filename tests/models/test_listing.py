@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -10,11 +11,13 @@ from plantset.cli import main
 from plantset.core.errors import ConfigError
 from plantset.core.language import set_message_language
 from plantset.models.build import count_parameters
+from plantset.models.caption_choice import language_model_vocabulary
 from plantset.models.config import ModelsConfig
 from plantset.models.footprint import measure_footprint
 from plantset.models.listing import models
 from plantset.models.presets import PRESETS, PresetName
 from tests.models.small import build
+from tests.tiny_models import save_tiny_gpt2
 
 SMALL = ModelsConfig(vision_backbone="test_resnet", text_model="none", num_classes=4, image_size=64, batch_size=4)
 
@@ -119,3 +122,19 @@ def test_a_chip_that_is_not_there_can_be_asked_about(batch_size: int, said: str)
     config = dataclasses.replace(SMALL, preset="cross-attention", device="tpu-v5e", batch_size=batch_size)
 
     assert said in models(config).summary()
+
+
+def test_a_language_model_that_writes_is_counted_once(tmp_path: Path) -> None:
+    gpt2 = str(save_tiny_gpt2(tmp_path / "gpt2"))
+    config = tmp_path / "gpt2" / "config.json"
+    config.write_text(config.read_text(encoding="utf-8").replace('"n_positions": 128', '"n_positions": 256'))
+    model = build(
+        gpt2, preset="qwen-vl", vision_dim=None, text_dim=None, fusion_dim=None, num_attention_heads=None,
+        num_queries=None, text_length=None, vocabulary=language_model_vocabulary(gpt2),
+    )  # fmt: skip
+
+    found = measure_footprint(dataclasses.replace(SMALL, text_model=gpt2), "qwen-vl")
+
+    assert found.config.captioner == "prefix"
+    assert found.total_parameters == count_parameters(model)
+    assert found.training_bytes > 4 * found.total_parameters[0]
