@@ -79,7 +79,7 @@ class Vocabulary:
             raise KeyError(language)
         if task not in self.tasks:
             raise KeyError(task)
-        return [self._tokenizer.token_to_id(f"<{word}>") for word in (task, language)]
+        return [self._prompt_words[word] for word in (task, language)]
 
     def word_ids(self, text: str) -> list[int]:
         """Return the ids of a text alone, without prompt and end."""
@@ -108,6 +108,8 @@ class Vocabulary:
         return text.strip()
 
     @cached_property
-    def _prompt_words(self) -> frozenset[str]:
+    def _prompt_words(self) -> dict[str, int]:
+        """Task or language -> its token's id; asking the tokenizer for its vocabulary costs a millisecond."""
         special = {token["content"].strip("<>") for token in json.loads(self.to_json())["added_tokens"]}
-        return frozenset(special - {"pad", "end"})
+        vocabulary: dict[str, int] = self._tokenizer.get_vocab()
+        return {word: vocabulary[f"<{word}>"] for word in sorted(special - {"pad", "end"})}
