@@ -151,17 +151,18 @@ class Vocabulary(CaptionVocabulary):
         return ids
 
     def _prompt_id(self, word: str) -> int:
-        vocabulary: dict[str, int] = self._tokenizer.get_vocab()
-        return vocabulary[f"<{word}>"]
+        return self._prompt_words[word]
 
     def _text_of(self, ids: list[int]) -> str:
         text: str = self._tokenizer.decode(ids, skip_special_tokens=True)
         return text
 
     @cached_property
-    def _prompt_words(self) -> frozenset[str]:
+    def _prompt_words(self) -> dict[str, int]:
+        """Task or language -> its token's id; asking the tokenizer for its vocabulary costs a millisecond."""
         special = {token["content"].strip("<>") for token in json.loads(self.to_json())["added_tokens"]}
-        return frozenset(special - {"pad", "end"})
+        vocabulary: dict[str, int] = self._tokenizer.get_vocab()
+        return {word: vocabulary[f"<{word}>"] for word in sorted(special - {"pad", "end"})}
 
 
 class LanguageModelVocabulary(CaptionVocabulary):
