@@ -25,6 +25,7 @@ class LocalStrategy:
         self.rank = 0
         self.world_size = 1
         self.num_devices = 1
+        self.is_compiled = False
         self._scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
     @property

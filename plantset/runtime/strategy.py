@@ -32,6 +32,7 @@ class Strategy(Protocol):
     Attributes:
         rank: of this process, 0 to world_size - 1.
         num_devices: over which a batch is cut, those of all ranks together.
+        is_compiled: whether the device computes whole steps that it compiles, with or without torch.compile.
         is_main: whether this process writes the files and speaks: that of rank 0.
     """
 
@@ -40,6 +41,7 @@ class Strategy(Protocol):
     rank: int
     world_size: int
     num_devices: int
+    is_compiled: bool
 
     @property
     def is_main(self) -> bool:

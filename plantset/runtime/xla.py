@@ -47,6 +47,7 @@ class XlaStrategy(LocalStrategy):
     def __init__(self, precision: Precision = "fp32", *, shard_parameters: bool = False) -> None:
         super().__init__(torch_xla.device(), precision)
         self.num_devices = xr.global_runtime_device_count()
+        self.is_compiled = True
         self._mesh = xs.Mesh(np.arange(self.num_devices), (self.num_devices,), (_AXIS,))
         self._shard_parameters = shard_parameters
         self._seed = 0

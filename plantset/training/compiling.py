@@ -60,8 +60,16 @@ def compile_model(model: MultimodalModel, batches: Sequence[Batch], hooks: Hooks
     added in another order: going on with or without it differs in the last bits, as another number of threads does.
 
     Raises:
-        DeviceError: this machine cannot compile.
+        DeviceError: this machine cannot compile, or compiles each step in any case.
     """
+    if strategy.is_compiled:
+        raise DeviceError(
+            tr(
+                f"--compile changes nothing on {strategy.device}: XLA compiles each step in any case",
+                f"--compile ne change rien sur {strategy.device} : XLA compile chaque pas de toute façon",
+            ),
+            tr("leave --compile out", "ne donnez pas --compile"),
+        )
     hooks.begin_epoch(0, 0)
     model.train()
     with _untouched(model, strategy):

@@ -267,8 +267,17 @@ def train_on_tpu(config: TpuTrainConfig) -> AnyReport:
 
     Raises:
         DeviceError: no TPU runtime is installed, or another number of cores is there.
+        ConfigError: another device is asked for.
     """
-    device = config.device if config.device != "auto" else find_tpu()
+    device = config.device if config.device in ("tpu", "xla") else find_tpu()
+    if config.device in ("cpu", "cuda"):
+        raise ConfigError(
+            tr(
+                f"scale-tpu trains on TPU cores, and --device is {config.device}",
+                f"scale-tpu entraîne sur des cœurs TPU, et --device vaut {config.device}",
+            ),
+            tr("use plantset train with the same flags", "utilisez plantset train avec les mêmes options"),
+        )
     training = partial(
         _launch_and_train,
         dataclasses.replace(config, device=device),

@@ -10,6 +10,7 @@ import torch
 
 from plantset.core.errors import DeviceError
 from plantset.runtime.checkpoint import load_checkpoint
+from plantset.runtime.local import LocalStrategy
 from plantset.training import compiling
 from plantset.training.compiling import CompileReport
 from plantset.training.run import train
@@ -71,3 +72,18 @@ def test_a_machine_that_cannot_compile_says_what_to_install(
         train(configure(compile=True, epochs=1))
 
     assert "--compile" in refused.value.fix
+
+
+def test_a_device_that_compiles_in_any_case_needs_no_compiling(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = LocalStrategy.__init__
+
+    def as_xla(self: LocalStrategy, *arguments: Any) -> None:
+        original(self, *arguments)
+        self.is_compiled = True
+
+    monkeypatch.setattr(LocalStrategy, "__init__", as_xla)
+
+    with pytest.raises(DeviceError, match="leave --compile out"):
+        train(configure(compile=True))

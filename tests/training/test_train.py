@@ -444,6 +444,14 @@ def test_a_tpu_run_without_a_runtime_says_what_to_install(
     assert "torch_xla" in refused.value.fix
 
 
+def test_a_tpu_run_on_another_device_is_refused(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "find_tpu", lambda: "xla")
+    config = TpuTrainConfig(**dataclasses.asdict(configure(device="cpu")))
+
+    with pytest.raises(ConfigError, match="plantset train"):
+        train_on_tpu(config)
+
+
 def test_a_run_that_goes_on_in_another_folder_takes_its_kept_model_along(configure: Configure, tmp_path: Path) -> None:
     config = configure(epochs=1)
     train(config)
