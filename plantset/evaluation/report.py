@@ -50,6 +50,7 @@ def render_report(
         "caption_rows": _caption_rows(results),
         "estimate": percent_with_interval,
         "as_it_is": str,
+        "style_title": style_title,
         "crop_title": lambda crop: crop_name(crop, message_language()),
         "class_title": lambda class_id: _class_title(class_id, titles),
         "photos_of": {(pair.true, pair.predicted): _photo_addresses(pair) for pair in confusion_photos},
@@ -75,6 +76,11 @@ def unknown_title(kind: str) -> str:
     }[kind]
 
 
+def style_title(style: str) -> str:
+    """Return the style of a photo in the language of messages; one of the user's own stays as it is."""
+    return {"field": tr("field", "champ"), "lab": tr("laboratory", "laboratoire")}.get(style, style)
+
+
 def spoiler_title(kind: str) -> str:
     """Return the kind of spoiling in the language of messages."""
     return {
@@ -89,7 +95,7 @@ def spoiler_title(kind: str) -> str:
 
 
 def _class_title(class_id: str, titles: Mapping[str, str]) -> Markup:
-    return Markup('{} <small class="soft">{}</small>').format(titles.get(class_id, class_id), class_id)
+    return Markup('<span>{} <small class="soft">{}</small></span>').format(titles.get(class_id, class_id), class_id)
 
 
 def _photo_addresses(pair: ConfusionPhotos) -> list[tuple[str, str]]:

@@ -198,3 +198,10 @@ def test_the_scores_by_crop_call_each_crop_as_the_reader_does(colour_config: Eva
     by_crop = page.split("Par culture")[1].split("</table>")[0]
     assert "<th>tomate</th>" in by_crop
     assert "<th>tomato</th>" not in by_crop
+
+
+def test_the_style_of_photos_is_called_as_the_reader_does(colour_config: EvaluateConfig) -> None:
+    page = render(colour_config, "fr")
+
+    assert "<th>champ</th>" in page
+    assert "<th>laboratoire</th>" in page
