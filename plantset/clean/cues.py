@@ -55,13 +55,19 @@ class Shortcut:
 
 def colour_bytes(pixels: NDArray[np.uint8]) -> bytes:
     """Return the 8 border pixels (corners and middles of the sides) and the mean colour of (H, W, 3) pixels."""
-    mean = np.rint(cv2.mean(pixels[::4])[:3]).astype(np.uint8)
-    return bytes(border_pixels(pixels).tobytes() + mean.tobytes())
+    mean = bytes(round(channel) for channel in cv2.mean(pixels[::4])[:3])
+    return b"".join(pixels[row, column].tobytes() for row, column in zip(*_border_places(pixels), strict=True)) + mean
 
 
 def border_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the corners and middles of the sides, (..., 8, 3), of (..., H, W, 3) pixels."""
+    down, across = _border_places(pixels)
+    return pixels[..., down, across, :]
+
+
+def _border_places(pixels: NDArray[np.uint8]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the rows and the columns of the 8 border pixels."""
     bottom, right = pixels.shape[-3] - 1, pixels.shape[-2] - 1
     down = (0, 0, 0, bottom // 2, bottom // 2, bottom, bottom, bottom)
     across = (0, right // 2, right, 0, right, 0, right // 2, right)
-    return pixels[..., down, across, :]
+    return down, across

@@ -22,25 +22,31 @@ MIN_CORRELATION = 0.94  # at 0.92 three pairs of two classes remain of those 28,
 THUMBNAIL_SIDE = 16
 
 _SIDE, _LOW = 32, 8
+_WITHOUT_MEAN = (1 << 63) - 1
 _LIGHT_FROM = _SIDE * _SIDE * 3 // 4  # from the cell of this rank on, all count as equally light
 
 Pairs = NDArray[np.int64]
 
 
+def miniature(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the 32×32 grey image that hash and thumbnail are made from; one that is so small already, as it is."""
+    if grey.shape == (_SIDE, _SIDE):
+        return grey
+    return np.asarray(cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
 def perceptual_hash(grey: NDArray[np.uint8]) -> int:
-    """Return the 64-bit hash of a grey photo (H, W); bit 63 is the mean's and always 0."""
-    small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-    levelled = np.minimum(small, np.partition(small, _LIGHT_FROM, axis=None)[_LIGHT_FROM])
-    low = cv2.dct(levelled.astype(np.float32))[:_LOW, :_LOW]
-    bits = (low > 0).ravel()
-    bits[0] = False
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+    """Return the 64-bit hash of a grey photo (H, W) or of its `miniature`; bit 63 is the mean's and always 0."""
+    small = miniature(grey)
+    lightest = int(np.partition(small, _LIGHT_FROM, axis=None)[_LIGHT_FROM])
+    low = cv2.dct(np.minimum(small, np.uint8(lightest)).astype(np.float32))[:_LOW, :_LOW]
+    return int.from_bytes(np.packbits(low > 0).tobytes(), "big") & _WITHOUT_MEAN
 
 
 def thumbnail(grey: NDArray[np.uint8]) -> bytes:
-    """Return a 16×16 grey miniature as 256 bytes: what `confirm_pairs` compares."""
+    """Return a 16×16 grey miniature of a photo (H, W) or of its `miniature` as 256 bytes: for `confirm_pairs`."""
     side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    return cv2.resize(grey, side, interpolation=cv2.INTER_AREA).tobytes()
+    return cv2.resize(miniature(grey), side, interpolation=cv2.INTER_AREA).tobytes()
 
 
 def confirm_pairs(pairs: Pairs, thumbnails: NDArray[np.uint8], min_correlation: float = MIN_CORRELATION) -> Pairs:

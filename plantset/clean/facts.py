@@ -7,7 +7,9 @@ are kept as they are, without any metadata. That loses nothing and takes less ti
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 
 import cv2
@@ -15,7 +17,7 @@ import numpy as np
 
 from plantset.clean.checks import WORKING_SIZE_PX, find_issues, view_photo
 from plantset.clean.cues import PhotoCues, colour_bytes
-from plantset.clean.duplicates import perceptual_hash, thumbnail
+from plantset.clean.duplicates import miniature, perceptual_hash, thumbnail
 from plantset.clean.thresholds import CheckThresholds
 from plantset.core.errors import DataError
 from plantset.core.jpeg_metadata import strip_metadata
@@ -122,13 +124,14 @@ def _facts(job: Job, photo: Photo, data: bytes, *, wrong_suffix: bool) -> PhotoF
     pixels = seen if job.target_size == WORKING_SIZE_PX else shrink(photo.pixels, job.target_size)
     encoded = _as_it_is(photo, data, pixels) or encode_jpeg(pixels)
     _write(job.image, encoded)
+    small = miniature(grey)
     return PhotoFacts(
         sha256=hashlib.sha256(data).hexdigest(),
         original_size=photo.original_size,
         size=(pixels.shape[1], pixels.shape[0]),
-        phash=f"{perceptual_hash(grey):016x}",
+        phash=f"{perceptual_hash(small):016x}",
         issues=tuple(sorted(issues)),
-        thumbnail=thumbnail(grey),
+        thumbnail=thumbnail(small),
         image_bytes=len(encoded),
         cues=PhotoCues(colour_bytes(pixels), len(data)),
         taken_at=photo.taken_at,
@@ -140,7 +143,7 @@ def _as_it_is(photo: Photo, data: bytes, pixels: Pixels) -> bytes | None:
     height, width = pixels.shape[:2]
     if photo.original_size != (width, height) or _CHANGED_BY_DECODING.intersection(photo.notes):
         return None
-    return strip_metadata(data)
+    return strip_metadata(data, photo.structure)
 
 
 def _write(image: Path, encoded: bytes) -> None:
@@ -161,14 +164,15 @@ def _write(image: Path, encoded: bytes) -> None:
 
 def _write_and_rename(image: Path, encoded: bytes) -> None:
     """Write a whole image; no flush to the disk for each photo, because a rerun checks every image's length."""
-    part = Path(f"{image}{PART_SUFFIX}")
+    name = str(image)
+    part = name + PART_SUFFIX
     try:
-        file = part.open("wb", buffering=0)
+        file = FileIO(part, "w")
     except FileNotFoundError:
         image.parent.mkdir(parents=True, exist_ok=True)
-        file = part.open("wb", buffering=0)
+        file = FileIO(part, "w")
     with file:
         left = memoryview(encoded)
         while left:
             left = left[file.write(left) :]
-    part.replace(image)
+    os.replace(part, name)  # noqa: PTH105 # a Path made for each photo takes as long as the renaming

@@ -57,7 +57,7 @@ from plantset.core.records import (
 )
 from plantset.core.storage import absolute, is_remote, url_of
 
-_METHOD = 6  # raise it when facts or images of the same photo change, so that no old journal is reused
+_METHOD = 7  # raise it when facts or images of the same photo change, so that no old journal is reused
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ a step, for exactly one row of blocks.
 
 from __future__ import annotations
 
+import math
+
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +23,7 @@ _UNITS = {"444": (8, 8), "422": (16, 8), "420": (16, 16), "440": (8, 16), "411":
 _LEAST_UNIT_PX, _LEAST_UNITS = 4, 6  # what is left of a unit after shrinking; units in a row and a column
 _STEP_THRESHOLD = 8.0
 _STEP_CLIP = 4.0  # one hard edge in the picture counts no more than this many times the mean gap
+_TWICE_THE_GAP = np.array((1, -3, 3, -1), np.float32)  # of two rows above an edge and two below
 _LEAST_SHARE = 0.5  # of the mean gap, on either side of the row's end
 
 
@@ -64,11 +68,13 @@ def has_step(pixels: NDArray[np.uint8], subsampling: str, scale: float) -> bool:
     if min(rows, columns) < _LEAST_UNITS:
         return False
     gaps = _edge_gaps(pixels[:, : columns * unit_width, 1], rows, unit_height, unit_width)
-    typical = float(np.abs(gaps).mean()) + unit_width  # half a grey level more: flat pictures have rounding gaps only
-    np.clip(gaps, -_STEP_CLIP * typical, _STEP_CLIP * typical, out=gaps)
-    limit = _STEP_THRESHOLD * typical * float(np.sqrt(columns))
-    sums = np.cumsum(gaps)
-    if float(np.abs(sums[columns:] - sums[:-columns]).max()) <= limit:  # nearly all photos are done here
+    mean_gap = cv2.norm(gaps, cv2.NORM_L1) / gaps.size
+    typical = mean_gap + unit_width  # half a grey level more: flat pictures have rounding gaps only
+    np.minimum(gaps, np.float32(_STEP_CLIP * typical), out=gaps)
+    np.maximum(gaps, np.float32(-_STEP_CLIP * typical), out=gaps)
+    limit = _STEP_THRESHOLD * typical * math.sqrt(columns)
+    sums = gaps.cumsum()
+    if cv2.norm(sums[columns:], sums[:-columns], cv2.NORM_INF) <= limit:  # nearly all photos are done here
         return False
     return _strongest_step(gaps, rows, columns) > limit
 
@@ -88,10 +94,6 @@ def _strongest_step(gaps: NDArray[np.float32], rows: int, columns: int) -> float
 
 def _edge_gaps(green: NDArray[np.uint8], rows: int, unit_height: int, unit_width: int) -> NDArray[np.float32]:
     """Return for each unit below the first row twice the summed gap at its upper edge, in reading order."""
-    bands = green[unit_height - 2 : unit_height * (rows + 1) - 2].reshape(rows, unit_height, -1)[:, :4].astype(np.int16)
-    twice = bands[:, 2] - bands[:, 1]
-    twice *= 3
-    twice += bands[:, 0]
-    twice -= bands[:, 3]
-    sums = np.einsum("ij->i", twice.reshape(-1, unit_width))  # 32 × 4 × 255 fits 16 bits
-    return np.asarray(sums, dtype=np.float32)
+    edges = green[unit_height - 2 : unit_height * (rows + 1) - 2].reshape(rows, unit_height, -1)[:, :4]
+    twice = _TWICE_THE_GAP @ edges.astype(np.float32)  # whole numbers all the way: nothing is rounded
+    return np.asarray(twice.reshape(-1, unit_width) @ np.ones(unit_width, np.float32), dtype=np.float32)

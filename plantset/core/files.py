@@ -69,9 +69,10 @@ def write_json(path: Path, value: object) -> None:
 def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
     """Write one JSON object a line, atomically, and return how many; rows are streamed, not held."""
     count = 0
+    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", errors=_ODD_NAMES, newline="\n") as out:
         for row in rows:
-            out.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+            out.write(encode(row) + "\n")
             count += 1
     return count
 

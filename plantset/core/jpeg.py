@@ -7,7 +7,8 @@ its numbers mean, whether every scan has arrived, where the picture data lie and
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from plantset.core.exif import ExifFacts, read_exif
 
@@ -15,6 +16,11 @@ _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # inside a scan FF 00 is dat
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _DHT, _EOI, _SOS, _DQT, _APP1, _APP2, _APP14 = 0xC4, 0xD9, 0xDA, 0xDB, 0xE1, 0xE2, 0xEE
+_SOS_BYTE = bytes((_SOS,))
+# Headers that come again: those with the standard's own Huffman tables (here the first, T.81 table K.3), and short. A
+# file with tables made for it, with EXIF or a preview shares its header with no other.
+_STANDARD_TABLE = bytes((0, 0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0))
+_REMEMBERED_BYTES = 1024
 _HUFFMAN_FRAMES = {0xC0, 0xC1, 0xC2}
 _EXIF_HEADER, _ICC_HEADER = b"Exif\x00\x00", b"ICC_PROFILE\x00"
 _COEFFICIENTS = 64
@@ -79,6 +85,40 @@ class _Facts:
 
 def read_structure(data: bytes) -> JpegStructure:
     """Walk the markers of the first picture in `data`; never raises, whatever the bytes."""
+    header = data[: _first_scan(data)] if data.find(_STANDARD_TABLE, 0, _REMEMBERED_BYTES) >= 0 else b""
+    if 0 < len(header) <= _REMEMBERED_BYTES:
+        structure = _read_header(header)
+        found = _MARKER.search(data, len(header))
+        if structure is not None and found is not None and data[found.end() - 1] == _EOI:
+            scan = Scan(len(header), found.start(), structure.scans[0].zeros_are_flat)
+            return replace(structure, end=found.end(), scans=(scan,))
+    return _walk(data)
+
+
+def _first_scan(data: bytes) -> int:
+    """Return where the first scan's data start, 0 where its header can't be reached from segment to segment."""
+    position = 2
+    while data[position : position + 1] == b"\xff":
+        marker, length = data[position + 1 : position + 2], int.from_bytes(data[position + 2 : position + 4], "big")
+        position += 2 + length
+        if marker == _SOS_BYTE:
+            return position
+    return 0
+
+
+@lru_cache(maxsize=64)
+def _read_header(header: bytes) -> JpegStructure | None:
+    """Read the bytes up to the first scan's data: files of one program and size mostly share them.
+
+    Returns:
+        The structure of a file of this one scan, its end not yet known; None when markers lead elsewhere.
+    """
+    structure = _walk(header)
+    ends_at_scan = [scan.start for scan in structure.scans] == [len(header)] and structure.end is None
+    return structure if ends_at_scan else None
+
+
+def _walk(data: bytes) -> JpegStructure:
     facts = _Facts()
     position, end = 2, None
     while found := _MARKER.search(data, position):

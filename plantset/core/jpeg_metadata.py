@@ -2,40 +2,58 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 from plantset.core.exif import read_exif
+from plantset.core.jpeg import JpegStructure, read_structure
 
 _SOF0, _DHT, _SOS, _DQT, _DRI = 0xC0, 0xC4, 0xDA, 0xDB, 0xDD
 _APP0, _APP1, _APP2, _APP14, _APP15, _COM = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
 _EXIF, _ICC, _JFIF, _ADOBE = b"Exif\x00\x00", b"ICC_PROFILE\x00", b"JFIF\x00", b"Adobe"
 _PLAIN_JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _END_MARKER = b"\xff\xd9"
+_FILL_BYTES = re.compile(rb"\xff\xff")
 _COLOURS = 3
 _YCBCR_IDS = (1, 2, 3)
 _YCBCR_TRANSFORM = 1
 
 
-def strip_metadata(data: bytes) -> bytes | None:
+def strip_metadata(data: bytes, structure: JpegStructure | None = None) -> bytes | None:
     """Return the JPEG with its tables and picture data only, or None when not every reader would see the same in it.
 
     That is the case for all but baseline files of one scan and three colours (YCbCr): what is progressive, grey or
     CMYK, turned by EXIF, or has a colour profile, must be decoded and encoded anew. EXIF, comments, embedded previews
     and all that follows the end marker are left out.
     """
+    structure = structure or read_structure(data)
+    if structure.end is None or len(structure.scans) != 1:
+        return None
+    scan, end = structure.scans[0], structure.end
+    if scan.stop + len(_END_MARKER) != end or _FILL_BYTES.search(data, scan.start, end):
+        return None
+    header = _plain_header(data[: scan.start])
+    return None if header is None else header + data[scan.start : end]
+
+
+@lru_cache(maxsize=64)  # files of one program and size mostly share it
+def _plain_header(header: bytes) -> bytes | None:
+    """Return the header without metadata; None where those matter, or the file is none of three colours."""
     kept = [b"\xff\xd8", _PLAIN_JFIF]
     has_jfif, position = False, 2
     ids: tuple[int, ...] = ()
-    while position + 4 <= len(data) and data[position] == 0xFF:
-        marker, start = data[position + 1], position + 4
-        stop = position + 2 + int.from_bytes(data[position + 2 : start], "big")
-        body = data[start:stop]
+    while position + 4 <= len(header) and header[position] == 0xFF:
+        marker, start = header[position + 1], position + 4
+        stop = position + 2 + int.from_bytes(header[position + 2 : start], "big")
+        body = header[start:stop]
         if marker == _SOS:
             is_plain = has_jfif or ids == _YCBCR_IDS
-            picture = _one_scan(data, position, stop) if is_plain and ids and body[:1] == bytes((_COLOURS,)) else None
-            return None if picture is None else b"".join((*kept, picture))
+            kept.append(header[position:])
+            return b"".join(kept) if is_plain and ids and body[:1] == bytes((_COLOURS,)) else None
         if marker == _SOF0:
             ids = tuple(body[6::3])
         if marker in (_SOF0, _DHT, _DQT, _DRI):
-            kept.append(data[position:stop])
+            kept.append(header[position:stop])
         elif not (_APP0 <= marker <= _APP15 or marker == _COM) or _changes_the_picture(marker, body):
             return None
         has_jfif |= marker == _APP0 and body.startswith(_JFIF)
@@ -50,14 +68,3 @@ def _changes_the_picture(marker: int, body: bytes) -> bool:
     if marker == _APP14 and body.startswith(_ADOBE):
         return body[11:12] != bytes((_YCBCR_TRANSFORM,))
     return marker == _APP2 and body.startswith(_ICC)
-
-
-def _one_scan(data: bytes, start: int, after_header: int) -> bytes | None:
-    """Return the scan up to the end marker, None when another marker than restarts stands in it."""
-    end = data.find(_END_MARKER, after_header)
-    if end < 0:
-        return None
-    marks = data.count(b"\xff", after_header, end) - data.count(b"\xff\x00", after_header, end)
-    if marks:
-        marks -= sum(data.count(bytes((0xFF, restart)), after_header, end) for restart in range(0xD0, 0xD8))
-    return data[start : end + 2] if marks == 0 else None

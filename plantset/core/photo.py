@@ -52,12 +52,14 @@ class Photo:
             "icc", "icc-unreadable", "sixteen-bit", "suspected-damage", "trailing-data", "transparency".
         taken_at: the camera's own time, ISO 8601 without a zone, None when EXIF doesn't say. It stays in memory unless
             the caller writes it.
+        structure: of a JPEG, what its markers say.
     """
 
     pixels: Pixels
     original_size: tuple[int, int]
     notes: tuple[str, ...] = ()
     taken_at: str | None = None
+    structure: JpegStructure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def _decode_jpeg(data: bytes, name: str, wanted: _Wanted, *, suspicious: bool) -
         pixels = shrink(pixels, wanted.longer_side_px)
     if structure.icc_profile and not cmyk:
         pixels = to_srgb(pixels, structure.icc_profile, notes)
-    return _photo(pixels, (width, height), structure.exif, notes)
+    return _photo(pixels, (width, height), structure.exif, notes, structure)
 
 
 def _decode_strictly(data: bytes, space: str, floor: tuple[int, int]) -> Pixels:
@@ -197,9 +199,15 @@ def _decode_other(data: bytes, kind: str, name: str, longer_side_px: int | None)
     return _photo(pixels, stored_size, exif, notes)
 
 
-def _photo(pixels: Pixels, stored_size: tuple[int, int], exif: ExifFacts, notes: set[str]) -> Photo:
+def _photo(
+    pixels: Pixels,
+    stored_size: tuple[int, int],
+    exif: ExifFacts,
+    notes: set[str],
+    structure: JpegStructure | None = None,
+) -> Photo:
     size = stored_size[::-1] if exif.orientation >= 5 else stored_size
-    return Photo(_upright(pixels, exif.orientation), size, tuple(sorted(notes)), exif.taken_at)
+    return Photo(_upright(pixels, exif.orientation), size, tuple(sorted(notes)), exif.taken_at, structure)
 
 
 def _fitted(size: tuple[int, int], longer_side_px: int) -> tuple[int, int]:

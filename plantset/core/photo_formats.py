@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
+from pathlib import PurePath
 
 _SUFFIXES = {
     "jpeg": {".jpg", ".jpeg", ".jpe", ".jfif"},
@@ -42,8 +42,10 @@ def sniff_format(data: bytes) -> str | None:
 def has_wrong_suffix(name: str, data: bytes) -> bool:
     """Return whether the name's suffix is that of another picture format than the content's."""
     found = sniff_format(data)
-    suffix = Path(name).suffix.lower()
-    return found is not None and any(suffix in known for known in _SUFFIXES.values()) and suffix not in _SUFFIXES[found]
+    suffix = PurePath(name).suffix.lower()
+    if found is None or suffix in _SUFFIXES[found]:
+        return False
+    return any(suffix in known for known in _SUFFIXES.values())
 
 
 def why_no_image(data: bytes) -> str:

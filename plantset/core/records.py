@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -307,8 +308,23 @@ def find_images_dir(manifest_path: Path, records: list[Record], root_dir: Path |
 
 def to_row(record: Any, *, keep_empty: bool = False) -> dict[str, Any]:
     """Return the record as a JSON object; None and empty collections are left out unless `keep_empty`."""
-    row = dataclasses.asdict(record)
-    return {key: value for key, value in row.items() if keep_empty or key == "text" or value not in (None, (), {})}
+    kind: Any = type(record)
+    values = ((name, getattr(record, name)) for name in _field_names(kind))
+    return {
+        name: _plain(value) for name, value in values if keep_empty or name == "text" or value not in (None, (), {})
+    }
+
+
+@cache
+def _field_names(kind: Any) -> tuple[str, ...]:
+    return tuple(spec.name for spec in dataclasses.fields(kind))
+
+
+def _plain(value: Any) -> Any:
+    """Return dataclasses as objects, however deep; texts and tuples stay, which `dataclasses.asdict` would copy."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
 
 
 _OF_ONE_CLASS = (

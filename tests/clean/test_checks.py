@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from plantset.clean.checks import CHECKS, find_issues, percentiles, sharpness, view_photo
+from plantset.clean.checks import CHECKS, find_issues, is_sharp, percentiles, sharpness, view_photo
 from plantset.clean.config import CleanConfig
 from plantset.clean.cues import PhotoCues
 from plantset.clean.facts import PhotoFacts
@@ -117,6 +117,17 @@ def test_sharpness_is_the_variance_of_the_sharpest_tile() -> None:
     values[:5] = [-40, 10, 10, 10, 10]
 
     assert sharpness(grey) == pytest.approx(values.var())
+
+
+@pytest.mark.parametrize("place", [(15, 15), (45, 45), (45, 29), (60, 60), (89, 0)])
+def test_a_photo_is_sharp_when_its_sharpest_tile_is(place: tuple[int, int]) -> None:
+    grey = np.full((90, 90), 100, dtype=np.uint8)
+    grey[place] = 110
+    laplacian = cv2.Laplacian(grey, cv2.CV_64F)
+    tiles = [laplacian[top : top + 30, left : left + 30].var() for top in (0, 30, 60) for left in (0, 30, 60)]
+
+    assert is_sharp(grey, max(tiles) - 1e-9)
+    assert not is_sharp(grey, max(tiles) + 1e-9)
 
 
 def test_a_photo_of_one_pixel_height_is_judged() -> None:

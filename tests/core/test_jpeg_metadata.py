@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from plantset.core.jpeg import read_structure
 from plantset.core.jpeg_metadata import strip_metadata
 
 SECRET = b"48.8584 N 2.2945 E"
@@ -108,3 +109,21 @@ def test_a_comment_inside_the_picture_data_is_left_to_the_encoder() -> None:
     comment = b"\xff\xfe" + (len(SECRET) + 2).to_bytes(2, "big") + SECRET
 
     assert strip_metadata(data[:-2] + comment + b"\xff\xd9") is None
+
+
+def test_files_that_share_a_header_are_read_each_for_itself() -> None:
+    whole, other = saved(picture(1)), saved(picture(2))
+
+    first, second, cut_off = (read_structure(data) for data in (whole, other, whole[:-2]))
+
+    assert [first.end, second.end, cut_off.end] == [len(whole), len(other), None]
+    assert [second.scans[0].stop, cut_off.scans[0].stop] == [len(other) - 2, len(whole) - 2]
+
+
+def test_a_comment_between_header_and_end_is_seen_in_a_file_of_a_known_header() -> None:
+    data = saved(picture())
+    assert len(read_structure(data).scans) == 1
+
+    structure = read_structure(data[:-2] + data[2:])  # a second picture follows inside the first
+
+    assert len(structure.scans) == 2
