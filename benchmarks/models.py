@@ -47,6 +47,8 @@ from plantset.demo.data import make_demo_data
 from plantset.encoders.embed import embed_texts
 from plantset.encoders.registry import build_text_encoder, build_vision_encoder
 from plantset.encoders.vision import VisionTokens, normalize
+from plantset.evaluation.captions import DescribedPhotos, score_captions
+from plantset.evaluation.generation import score_likelihood
 from plantset.evaluation.predict import plan_notes
 from plantset.knowledge.config import MapConfig
 from plantset.knowledge.run import map_texts
@@ -63,6 +65,7 @@ from plantset.training.task import class_texts
 RUN_DIR = Path("runs") / "bench_models"
 LANGUAGE = "fr"
 BATCH_SIZE, LEARNING_RATE, NOTE_LENGTH, TEXT_LENGTH = 32, 1e-3, 48, 128
+MAX_DESCRIBED = 200  # descriptions are written one by one
 DATA_SEED = 0  # of notes and of their wrong twins: seeds differ in weights and in the order of photos only
 
 
@@ -123,7 +126,9 @@ def main() -> None:
             write_json(results_path, results)
             print(json.dumps({"preset": preset, "seed": seed, **outcome}), flush=True)
     wanted = [result for result in results if result["run"]["manifest_sha256"] == sha256]
-    print_table([result for result in wanted if result["run"]["epochs"] == arguments.epochs], floor)
+    shown_results = [result for result in wanted if result["run"]["epochs"] == arguments.epochs]
+    print_table(shown_results, floor)
+    print_bars(shown_results, floor)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -284,6 +289,7 @@ def train_and_judge(manifest: Path, run: Run) -> dict[str, Any]:
     return {
         **outcome,
         **caption_nll(model, prepared, features, vocabulary, length),
+        **caption_scores(model, prepared, features, vocabulary),
         "parameters": after_tower,
         "train_photos_per_s": run.epochs * len(prepared.split("train")) / train_s,
         "train_s": train_s,
@@ -397,6 +403,37 @@ def caption_nll(
     return {name: total / words for name, (total, words) in sums.items()}
 
 
+@torch.no_grad()
+def caption_scores(model: MultimodalModel, prepared: Prepared, features: Any, vocabulary: Any) -> dict[str, float]:
+    """Return chrF++ of greedy descriptions of a draw of the judged photos, and of what needs no photo."""
+    able = [row for row in prepared.judged if caption_targets(prepared.records[row]).get(LANGUAGE)]
+    if model.captioner is None or not able:
+        return {}
+    rows = sorted(np.random.default_rng(0).permutation(able)[:MAX_DESCRIBED].tolist())
+    predicted, generated = [], []
+    for start in range(0, len(rows), BATCH_SIZE):
+        output = model(tokens(model, features, rows[start : start + BATCH_SIZE]), None)
+        ids = model.captioner.generate(model.caption_context(output), vocabulary.prompt_ids(LANGUAGE, "DESCRIBE"))
+        generated += [vocabulary.decode(row) for row in ids.tolist()]
+        predicted += [prepared.names[label] for label in output.logits_BC.argmax(dim=1).tolist()]
+    records = tuple(prepared.records[row] for row in rows)
+    described = DescribedPhotos(
+        records=records,
+        references=tuple((caption_targets(record)[LANGUAGE],) for record in records),
+        generated=tuple(generated),
+        predicted=tuple(predicted),
+        likelihood=score_likelihood(0.0, 1, 1),
+    )
+    training = [prepared.records[row] for row in prepared.split("train")]
+    scores = score_captions(
+        described, training, language=LANGUAGE, num_with_reference=len(able), rng=np.random.default_rng(0)
+    )
+    found = {"chrf": scores.model, "chrf_class_text": scores.class_text, "chrf_commonest": scores.most_frequent}
+    if scores.shuffled_photos is not None:
+        found["chrf_other_photo"] = scores.shuffled_photos
+    return {name: score.chrf for name, score in found.items()}
+
+
 def score_floor(prepared: Prepared) -> float:
     """Return the accuracy of logistic regression on the same frozen features, averaged over their cells."""
     kept = prepared.folder / "floor.json"
@@ -428,6 +465,12 @@ def print_versions(prepared: Prepared, threads: int) -> None:
     )
 
 
+CHRF = {
+    "chrf": "own descriptions",
+    "chrf_commonest": "the commonest description",
+    "chrf_other_photo": "another photo's",
+    "chrf_class_text": "the predicted class's text",
+}
 COLUMNS: tuple[tuple[str, str, float, int], ...] = (
     ("image only %", "image_only", 100, 1),
     ("+ note %", "image_and_note", 100, 1),
@@ -438,6 +481,8 @@ COLUMNS: tuple[tuple[str, str, float, int], ...] = (
     ("peak MiB", "peak_mib", 1, 0),
     ("caption nats", "caption_nll", 1, 3),
     ("other photo", "caption_nll_other_photo", 1, 3),
+    ("chrF++", "chrf", 1, 1),
+    ("class's text", "chrf_class_text", 1, 1),
 )
 
 
@@ -452,6 +497,27 @@ def print_table(results: Sequence[dict[str, Any]], floor: float) -> None:
         cells = [shown([row[key] for row in rows if key in row], scale, digits) for _, key, scale, digits in COLUMNS]
         ratio = float(np.mean([row["image_only"] for row in rows])) / floor
         print(f"{preset:<16}{len(rows):>6}" + "".join(f"{cell:>16}" for cell in cells) + f"{ratio:>16.3f}")
+
+
+def print_bars(results: Sequence[dict[str, Any]], floor: float) -> None:
+    """Say of each preset, over the mean of its seeds, which bar it takes; photo alone, greedy descriptions."""
+    print("\nbars (mean of seeds):")
+    for preset in PRESETS:
+        rows = [result for result in results if result["run"]["preset"] == preset]
+        if not rows:
+            continue
+        mean = {
+            key: float(np.mean([row[key] for row in rows]))
+            for key in ("image_only", "train_s", *CHRF)
+            if all(key in row for row in rows)
+        }
+        least = 1.0 if preset == "cross-attention" else 0.95  # the default must exceed the regression
+        bars = {
+            f"accuracy ≥ {least:g} × regression": mean["image_only"] >= least * floor,
+            "trained in 5 minutes": mean["train_s"] <= 300,
+            **{f"chrF++ above {CHRF[key]}": mean["chrf"] > mean[key] for key in list(CHRF)[1:] if key in mean},
+        }
+        print(f"  {preset:<16}" + "; ".join(f"{'yes' if taken else 'NO'}: {bar}" for bar, taken in bars.items()))
 
 
 def shown(values: Sequence[float], scale: float, digits: int) -> str:
