@@ -71,8 +71,10 @@ endif
 real: setup ## train and judge on real photos: make real PHOTOS=dir | entraîner et juger sur de vraies photos : make real PHOTOS=dossier
 	$(PY) benchmarks/real.py "$(PHOTOS)"
 
+ASKING := real infer explain prefix_captioner  # for photos, a model or a package of yours: see their first lines
+
 bench: setup ## measure against other tools | mesurer face à d'autres outils
-	@for file in $(filter-out benchmarks/real.py benchmarks/__init__.py,$(wildcard benchmarks/*.py)); do \
+	@for file in $(filter-out $(ASKING:%=benchmarks/%.py),$(wildcard benchmarks/*.py)); do \
 		echo "== $$file"; $(PY) $$file || exit 1; done
 
 bench-clean: setup ## measure cleaning: its limit, other tools, growth | mesurer le nettoyage : sa limite, d'autres outils, la croissance
