@@ -18,7 +18,7 @@ Answer = dict[str, Any]
 # The longest first; SPMD over 4 and 8 devices, one device, and whole trainings over 4.
 SCENES: dict[str, tuple[int, tuple[str, ...]]] = {
     "whole": (4, ("whole",)),
-    "presets": (1, ("parity", "cross-attention/adamw", "cross-attention/sgd", "florence-2/adamw")),
+    "presets": (1, ("parity", "cross-attention/adamw", "cross-attention/sgd/vit", "florence-2/adamw")),
     "on 4": (4, ("parity", "cross-attention/adamw")),
     "small on 1": (1, ("small",)),
     "small on 8": (8, ("small",)),

@@ -70,7 +70,7 @@ def base_config(folder: Path) -> TpuTrainConfig:
 
 
 def training_of(name: str, folder: Path) -> TpuTrainConfig:
-    """Return the training of a name: `PRESET/OPTIMIZER`, then any of bf16, sharded, recomputed, clipped."""
+    """Return the training of a name: `PRESET/OPTIMIZER`, then any of vit, bf16, sharded, recomputed, clipped."""
     preset, optimizer, *words = name.split("/")
     changes: dict[str, Any] = {
         "preset": preset,
@@ -78,6 +78,7 @@ def training_of(name: str, folder: Path) -> TpuTrainConfig:
         "learning_rate": _LEARNING_RATE[optimizer],
         "max_steps": STEPS[optimizer],
         "epochs": -(-STEPS[optimizer] // 4),
+        "vision_backbone": "test_vit" if "vit" in words else "test_resnet",
         "mixed_precision": "bf16" in words,
         "shard_parameters": "sharded" in words,
         "gradient_checkpointing": "recomputed" in words,
