@@ -17,9 +17,14 @@ from plantset.core.language import set_message_language
 
 @pytest.fixture(autouse=True)
 def _language_of_the_environment() -> Iterator[None]:
-    """A test that chooses a language of messages leaves none to the next."""
+    """A test that chooses a language of messages leaves none to the next, nor in the environment, as a command does."""
+    asked = os.environ.get("PLANTSET_LANG")
     yield
     set_message_language(None)
+    if asked is None:
+        os.environ.pop("PLANTSET_LANG", None)
+    else:
+        os.environ["PLANTSET_LANG"] = asked
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ def config(base_config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -
         num_queries=4,
         text_model=str(save_tiny_gpt2(folder / "model")),
         freeze_text=False,
-        epochs=5,
+        epochs=20,
         text_length=64,
         learning_rate=5e-3,
         caption_weight=1.0,
