@@ -19,7 +19,7 @@ from plantset.core.language import tr
 from plantset.runtime.chips import count_cores, count_tpu_chips, find_generation, install_lines
 from plantset.runtime.config import DoctorConfig
 
-_EXTRAS = ("heif", "s3", "gs", "daft", "offline")
+_EXTRAS = ("heif", "s3", "gs", "daft", "shards", "lora", "offline")
 _TORCH_OF = {"torch_tpu": ">=2.11,<=2.15", "torch_xla": "==2.9.*"}  # what each TPU runtime says it was built for
 _GB = 1e9
 
