@@ -345,7 +345,7 @@ class LoadedModel:
         """Whether photos and texts have vectors in one space: the head that scores photos against descriptions."""
         return self.model.description is not None
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def photo_vectors(self, tokens_BKC: Tensor) -> Tensor:
         """Return unit vectors (B, P) of photos, float32 on the CPU, to be compared with those of texts."""
         assert self.model.description is not None
@@ -353,7 +353,7 @@ class LoadedModel:
         vectors_BP: Tensor = self.model.description.embed_image(seen.global_BG)
         return vectors_BP.float().cpu()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def text_vectors(self, texts: Sequence[str]) -> Tensor:
         """Return unit vectors (M, P) of texts, float32 on the CPU; builds the text tower."""
         assert self.model.description is not None
