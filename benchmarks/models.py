@@ -65,7 +65,7 @@ from plantset.training.task import class_texts
 RUN_DIR = Path("runs") / "bench_models"
 LANGUAGE = "fr"
 BATCH_SIZE, LEARNING_RATE, NOTE_LENGTH, TEXT_LENGTH = 32, 1e-3, 48, 128
-MAX_DESCRIBED = 200  # descriptions are written one by one
+MAX_DESCRIBED = 100  # descriptions are written one by one
 DATA_SEED = 0  # of notes and of their wrong twins: seeds differ in weights and in the order of photos only
 
 

@@ -84,9 +84,9 @@ class DecoderLayer(nn.Module):
         self.self_norm = nn.LayerNorm(width)
         self.cross_norm = nn.LayerNorm(width)
         self.ffn_norm = nn.LayerNorm(width)
-        self.self_attention = Attention(width, num_heads, dropout=dropout)
-        self.cross_attention = Attention(width, num_heads, dropout=dropout)
-        self.ffn = FeedForward(width, dropout=dropout)
+        self.self_attention = Attention(width, num_heads)
+        self.cross_attention = Attention(width, num_heads)
+        self.ffn = FeedForward(width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(

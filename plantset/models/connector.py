@@ -125,7 +125,6 @@ class ResamplerConnector(nn.Module):
         grid: Grid,
         num_heads: int,
         num_queries: int,
-        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.query_grid = query_grid(num_queries)
@@ -134,7 +133,7 @@ class ResamplerConnector(nn.Module):
         self.queries = nn.Parameter(torch.randn(num_queries, width_out) * 0.02)
         self.query_norm = nn.LayerNorm(width_out)
         self.key_norm = nn.LayerNorm(width_out)
-        self.attention = PositionedAttention(width_out, num_heads, dropout=dropout)
+        self.attention = PositionedAttention(width_out, num_heads)
         self.output_norm = nn.LayerNorm(width_out)
         self.output = nn.Linear(width_out, width_out)
         self.key_positions = GridPositions(grid, width_out)
@@ -201,8 +200,8 @@ class AdapterConnector(nn.Module):
         self.positions = GridPositions(grid, width_out)
         self.query_norm = nn.LayerNorm(width_out)
         self.key_norm = nn.LayerNorm(width_out)
-        self.attention = Attention(width_out, num_heads, dropout=dropout)
-        self.ffn = nn.Sequential(nn.LayerNorm(width_out), FeedForward(width_out, ratio=4.0, dropout=dropout))
+        self.attention = Attention(width_out, num_heads)
+        self.ffn = nn.Sequential(nn.LayerNorm(width_out), FeedForward(width_out, ratio=4.0))
         self.language_model = nn.ModuleList(
             SelfAttentionLayer(width_out, num_heads, causal=True, dropout=dropout) for _ in range(num_layers)
         )
@@ -231,17 +230,10 @@ def build_image_connector(config: ModelConfig, width_in: int, grid: Grid) -> Ima
         return PositionedConnector(*widths, grid=grid, dropout=config.dropout)
     if config.connector == "mlp":
         return MergeConnector(*widths, grid=grid)
-    heads, dropout = config.num_attention_heads, config.dropout
+    asked = {"num_heads": config.num_attention_heads, "num_queries": config.num_queries}
     if config.connector == "resampler":
-        return ResamplerConnector(*widths, grid=grid, num_heads=heads, num_queries=config.num_queries, dropout=dropout)
-    return AdapterConnector(
-        *widths,
-        grid=grid,
-        num_heads=heads,
-        num_queries=config.num_queries,
-        num_layers=config.adapter_layers,
-        dropout=dropout,
-    )
+        return ResamplerConnector(*widths, grid=grid, **asked)
+    return AdapterConnector(*widths, grid=grid, **asked, num_layers=config.adapter_layers, dropout=config.dropout)
 
 
 def blocks_of_four(tokens_BNC: Tensor, grid: Grid) -> Tensor:

@@ -41,10 +41,10 @@ class FusionLayer(nn.Module):
         self.image_key_norm = nn.LayerNorm(width)
         self.note_query_norm = nn.LayerNorm(width)
         self.note_key_norm = nn.LayerNorm(width)
-        self.image_asks_note = Attention(width, num_heads, dropout=dropout)
-        self.note_asks_image = Attention(width, num_heads, dropout=dropout)
-        self.image_ffn = nn.Sequential(nn.LayerNorm(width), FeedForward(width, dropout=dropout))
-        self.note_ffn = nn.Sequential(nn.LayerNorm(width), FeedForward(width, dropout=dropout))
+        self.image_asks_note = Attention(width, num_heads)
+        self.note_asks_image = Attention(width, num_heads)
+        self.image_ffn = nn.Sequential(nn.LayerNorm(width), FeedForward(width))
+        self.note_ffn = nn.Sequential(nn.LayerNorm(width), FeedForward(width))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, image_BND: Tensor, note_BTD: Tensor, note_mask_BT: Tensor) -> tuple[Tensor, Tensor]:

@@ -178,7 +178,7 @@ def _encoder_layer_of(layer: SelfAttentionLayer) -> nn.TransformerEncoderLayer:
     twin.self_attn = _twin_of(layer.attention)
     twin.norm1, twin.norm2 = layer.attention_norm, layer.ffn_norm
     twin.linear1.load_state_dict(layer.ffn[0].state_dict())
-    twin.linear2.load_state_dict(layer.ffn[3].state_dict())
+    twin.linear2.load_state_dict(layer.ffn[2].state_dict())
     return twin.eval()
 
 
