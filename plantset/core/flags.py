@@ -10,12 +10,19 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from plantset.core.errors import ConfigError
 from plantset.core.language import tr
 
 _TRUE, _FALSE = ("true", "yes", "1", "oui", "vrai"), ("false", "no", "0", "non", "faux")
+
+
+class Section(NamedTuple):
+    """A heading of `--help`: a config may name its own as `section`, which stands over the fields of that class."""
+
+    en: str
+    fr: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,7 @@ class Flag:
         default: the config's default; None where there is none.
         help_en, help_fr: what it does.
         alias: another flag for the same field, with its dashes.
+        section: the heading that it stands under; None for the common one.
     """
 
     field_name: str
@@ -42,6 +50,7 @@ class Flag:
     help_en: str
     help_fr: str
     alias: str | None
+    section: Section | None
 
     @property
     def name(self) -> str:
@@ -71,7 +80,12 @@ def read_flags(config_type: type[Any]) -> tuple[Flag, ...]:
         TypeError: a field has a type that no flag can have (our mistake, not the user's).
     """
     hints = typing.get_type_hints(config_type)
-    return tuple(_flag(field, hints[field.name]) for field in dataclasses.fields(config_type))
+    sections = {
+        name: vars(kind).get("section")
+        for kind in reversed(config_type.__mro__)
+        for name in vars(kind).get("__annotations__", {})
+    }
+    return tuple(_flag(field, hints[field.name], sections[field.name]) for field in dataclasses.fields(config_type))
 
 
 def split_arguments(
@@ -142,7 +156,7 @@ def suggestion(word: str, known: Mapping[str, Any] | Sequence[str], *, cutoff: f
     return near[0] if near else None
 
 
-def _flag(field: dataclasses.Field[Any], annotation: Any) -> Flag:
+def _flag(field: dataclasses.Field[Any], annotation: Any, section: Section | None) -> Flag:
     parts = [annotation]
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         parts = [part for part in typing.get_args(annotation) if part is not types.NoneType]
@@ -165,6 +179,7 @@ def _flag(field: dataclasses.Field[Any], annotation: Any) -> Flag:
         help_en=field.metadata["en"],
         help_fr=field.metadata["fr"],
         alias=field.metadata.get("alias"),
+        section=section,
     )
 
 

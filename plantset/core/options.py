@@ -17,11 +17,20 @@ from typing import Any, TypeVar
 
 from plantset.core.errors import ConfigError
 from plantset.core.files import read_text, write_json
-from plantset.core.flags import Flag, flag_names, read_flags, recipe_value, split_arguments, suggestion
+from plantset.core.flags import Flag, Section, flag_names, read_flags, recipe_value, split_arguments, suggestion
 from plantset.core.language import tr
 from plantset.core.storage import url_of
 from plantset.core.usage import help_page
 
+__all__ = [
+    "Section",
+    "command_line",
+    "option",
+    "option_flags",
+    "parse_options",
+    "to_json_values",
+    "write_resolved",
+]
 _ConfigT = TypeVar("_ConfigT")
 
 

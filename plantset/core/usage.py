@@ -24,10 +24,11 @@ def help_page(program: str, description: str, flags: Sequence[Flag], *, position
         call.insert(1, positional.upper())
     call.append(tr("[flags]", "[options]"))
     lines = [tr("usage: ", "utilisation : ") + " ".join(call), "", *_wrapped(description, "")]
-    for title, group in (
-        (tr("must be given", "à donner"), required),
-        (tr("flags", "options"), others),
-    ):
+    groups = [(tr("must be given", "à donner"), required)]
+    for section in dict.fromkeys(flag.section for flag in others):
+        title = tr("flags", "options") if section is None else tr(*section)
+        groups.append((title, [flag for flag in others if flag.section == section]))
+    for title, group in groups:
         if group:
             lines += ["", f"{title}{tr(':', ' :')}", *(line for flag in group for line in _flag_lines(flag))]
     return "\n".join([*lines, *_common_lines()])

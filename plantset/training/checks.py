@@ -67,7 +67,7 @@ def check_numbers(config: TrainConfig) -> None:
             tr(f"--ema-decay is {config.ema_decay}", f"--ema-decay vaut {config.ema_decay}"),
             tr("give 0 (none) to below 1; usual: 0.999", "donnez de 0 (aucune) à moins de 1 ; usuel : 0,999"),
         )
-    if not 0 <= config.label_smoothing < 1:
+    if config.label_smoothing is not None and not 0 <= config.label_smoothing < 1:
         raise ConfigError(
             tr(f"--label-smoothing is {config.label_smoothing}", f"--label-smoothing vaut {config.label_smoothing}"),
             tr("give 0 to below 1; usual: 0.1", "donnez de 0 à moins de 1 ; usuel : 0.1"),
@@ -145,6 +145,7 @@ def check_class_losses(config: TrainConfig, *, has_logits: bool) -> None:
             ("--class-weights", config.class_weights),
             ("--logit-adjustment", config.logit_adjustment),
             ("--focal-gamma", config.focal_gamma),
+            ("--label-smoothing", config.label_smoothing),
         )
         if value
     ]

@@ -20,7 +20,7 @@ from plantset.models.multimodal import MultimodalModel
 from plantset.models.objectives import Term
 from plantset.runtime.strategy import Strategy
 from plantset.training.average import WeightAverage
-from plantset.training.config import ScheduleName
+from plantset.training.config_learning import ScheduleName
 from plantset.training.meter import BatchLoader, EpochSums, Meter
 from plantset.training.metrics import Judgement
 from plantset.training.optimizer import set_learning_rate

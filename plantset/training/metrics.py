@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 from plantset.evaluation.classification import in_top_k
-from plantset.training.config import Metric
+from plantset.training.config_learning import Metric
 
 _TOP_K = 5
 

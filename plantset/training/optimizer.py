@@ -10,7 +10,7 @@ import torch
 from timm.models import group_parameters
 from torch import nn
 
-from plantset.training.config import OptimizerName
+from plantset.training.config_learning import OptimizerName
 
 _VISION = "vision."
 _BACKBONE = "vision.model."  # timm's own names of layers begin behind it

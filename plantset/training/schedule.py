@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from plantset.training.config import ScheduleName
+from plantset.training.config_learning import ScheduleName
 
 _WARMUP_RATIO = {"cosine": 0.05, "constant": 0.05, "one-cycle": 0.3}
 _ONE_CYCLE_START, _ONE_CYCLE_END = 1 / 25, 1 / 25e4  # of the peak: Smith and Topin's, as torch's OneCycleLR has them

@@ -49,6 +49,7 @@ from plantset.training.meter import BatchLoader
 from plantset.training.step import EncodeNotes, NoteStatesCache, Objective
 
 _PACKAGED_VISION_RATIO, _VISION_RATIO = 0.5, 0.1  # a small network moves far; a large one forgets
+_LABEL_SMOOTHING = 0.1  # Szegedy et al. 2016, section 7
 _HEADS_FIRST = Stage("heads first", 0.0, frozenset(PARTS) - {"vision", "text"})
 _ALL_TOGETHER = Stage("all", 0.0, frozenset(PARTS))
 
@@ -245,7 +246,7 @@ def build_objective(task: Task, bank: DescriptionBank | None = None) -> Objectiv
     if adjustment is None:
         adjustment = 0.0 if config.class_weights else 1.0  # either mends the imbalance, both overdo it
     classification = ClassificationLoss(
-        label_smoothing=config.label_smoothing,
+        label_smoothing=_LABEL_SMOOTHING if config.label_smoothing is None else config.label_smoothing,
         class_weights_C=balanced_class_weights(counts_C) if config.class_weights else None,
         log_prior_C=adjustment * log_prior(counts_C) if adjustment else None,
         focal_gamma=config.focal_gamma,

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 
 from plantset.core.errors import ConfigError, DataError
 from plantset.core.language import set_message_language
-from plantset.core.options import command_line, option, option_flags, parse_options, to_json_values, write_resolved
+from plantset.core.options import (
+    Section,
+    command_line,
+    option,
+    option_flags,
+    parse_options,
+    to_json_values,
+    write_resolved,
+)
 
 
 @dataclass(frozen=True)
@@ -211,6 +219,29 @@ def test_help_teaches_each_flag_in_french(capsys: pytest.CaptureFixture[str]) ->
     assert "grand côté" in page
     assert "(par défaut : 512)" in page
     assert "usage" not in page
+
+
+def test_help_puts_the_fields_of_each_class_under_its_section(capsys: pytest.CaptureFixture[str]) -> None:
+    @dataclass(frozen=True)
+    class Photo:
+        section: ClassVar[Section] = Section("photo", "photo")
+        size: int = option(1, en="side", fr="côté")
+
+    @dataclass(frozen=True)
+    class Light:
+        section: ClassVar[Section] = Section("light", "lumière")
+        flash: bool = option(False, en="flash", fr="éclair")
+
+    @dataclass(frozen=True)
+    class Whole(Light, Photo):
+        colour: str = option("green", en="colour", fr="couleur")
+
+    with pytest.raises(SystemExit):
+        parse_options(Whole, ["--help"], program="shoot")
+
+    page = capsys.readouterr().out
+    shown = [page.index(text) for text in ("photo:", "--size", "light:", "--flash", "flags:", "--colour")]
+    assert shown == sorted(shown)
 
 
 def test_a_line_of_help_never_starts_with_a_colon(

@@ -91,7 +91,9 @@ def test_the_focus_on_what_is_wrong_reaches_the_loss(configure: Configure) -> No
     assert float(ratio) == pytest.approx(0.75**2)  # four classes alike: p is a quarter
 
 
-@pytest.mark.parametrize("setting", [{"class_weights": True}, {"logit_adjustment": 1.0}, {"focal_gamma": 2.0}])
+@pytest.mark.parametrize(
+    "setting", [{"class_weights": True}, {"logit_adjustment": 1.0}, {"focal_gamma": 2.0}, {"label_smoothing": 0.1}]
+)
 def test_what_shapes_class_logits_is_refused_where_there_are_none(
     configure: Configure, setting: dict[str, float]
 ) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from plantset.training.config import Metric
+from plantset.training.config_learning import Metric
 from plantset.training.metrics import judge_answers
 
 CLASSES, PHOTOS = 8, 60

@@ -8,7 +8,7 @@ from torch import nn
 from transformers import get_cosine_schedule_with_warmup
 
 from plantset.models.build import create_multimodal_model
-from plantset.training.config import OptimizerName, ScheduleName
+from plantset.training.config_learning import OptimizerName, ScheduleName
 from plantset.training.optimizer import OptimizerSettings, build_optimizer, set_learning_rate
 from plantset.training.schedule import default_warmup_steps, learning_rate_factor, warmup_cosine
 
