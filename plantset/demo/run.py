@@ -160,6 +160,7 @@ def _evaluate_arguments(config: DemoConfig) -> list[str]:
         *("--jsonl-file", str(_mapped(config))),
         *("--root-dir", str(config.run_dir / "dataset_clean_images")),
         *("--num-classes", str(_num_classes(config))),
+        *("--masks-dir", str(config.run_dir / "leaves_masks")),
         *("--output-dir", str(config.run_dir / "evaluation_results")),
     ]
 

@@ -140,13 +140,18 @@ def _sample_size(results: EvaluationResults) -> Iterator[Sentence]:
     thin = sum(0 < score.support < FEW_PHOTOS_OF_A_CLASS for score in scores.per_class)
     absent = scores.num_classes - scores.num_classes_scored
     if thin or absent:
+        few = FEW_PHOTOS_OF_A_CLASS
+        counts = (
+            (thin, f"have fewer than {few} photos", f"ont moins de {few} photos"),
+            (absent, "have no photo", "n'ont aucune photo"),
+        )
+        said_en = [f"{count} classes {words}" for count, words, _ in counts if count]
+        said_fr = [f"{count} classes {words}" for count, _, words in counts if count]
         yield Sentence(
             "warning",
             tr(
-                f"{thin} classes have fewer than {FEW_PHOTOS_OF_A_CLASS} photos and {absent} have none: "
-                "their own scores are not to be relied on.",
-                f"{thin} classes ont moins de {FEW_PHOTOS_OF_A_CLASS} photos et {absent} n'en ont aucune : "
-                "ne vous fiez pas à leurs scores propres.",
+                f"{' and '.join(said_en)}: their own scores are not to be relied on.",
+                f"{' et '.join(said_fr)} : ne vous fiez pas à leurs scores propres.",
             ),
         )
 
