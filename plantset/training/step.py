@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from plantset.core.vocabulary import PAD_ID
@@ -23,13 +22,9 @@ from plantset.models.objectives import ClassificationLoss, Term, contrastive_los
 from plantset.models.presets import ObjectiveWeights
 from plantset.training.masked_terms import masked_counts, masked_terms
 from plantset.training.pair_terms import pair_counts, pair_terms
+from plantset.training.rows import FIRST_OF_FOUR, marked_of_four
 
 EncodeNotes = Callable[[Sequence[str | None]], NoteStates | None]
-
-# Both cost about as much per photo as the fusion itself and learn from few: one row of each four that stand together.
-# Not the first so many of the batch: two batches of 8 then choose the rows of one of 16.
-_ROWS_TOGETHER = 4
-_CAPTION_ROWS = slice(0, None, _ROWS_TOGETHER)
 
 
 @dataclass(frozen=True)
@@ -116,7 +111,7 @@ def _description_terms(
 ) -> dict[str, Term]:
     terms: dict[str, Term] = {}
     if model.captioner is not None and objective.weights.caption > 0:
-        terms["caption"] = model.captioner.loss(_caption_targets(batch), model.caption_context(output, _CAPTION_ROWS))
+        terms["caption"] = model.captioner.loss(_caption_targets(batch), model.caption_context(output, FIRST_OF_FOUR))
     wants_bank = model.description is not None and objective.weights.contrastive > 0
     if wants_bank and objective.bank_MW is not None and objective.bank_labels_M is not None:
         assert model.description is not None
@@ -134,7 +129,7 @@ def _note_terms(
         fits_B = batch.note_labels_B == batch.labels_B
         terms["matching"] = matching_loss(model.match_logits(output), fits_B, has_note_B)
     if objective.weights.note_only > 0:
-        rows_K = _note_only_rows(has_note_B)
+        rows_K = marked_of_four(has_note_B)
         alone = model(None, note.rows(rows_K), batch_size=len(rows_K), answer=model.names is None)
         # the note alone is asked for the class that it is about, which for a wrong note is not the photo's
         asked_K = batch.note_labels_B[rows_K].clamp(min=0)
@@ -152,22 +147,16 @@ def _note_counts(model: MultimodalModel, batch: Batch, weights: ObjectiveWeights
     if model.matching is not None and weights.matching > 0:
         counts["matching"] = has_note_B.sum()
     if weights.note_only > 0:
-        rows_K = _note_only_rows(has_note_B)
+        rows_K = marked_of_four(has_note_B)
         asked_K, has_note_K = batch.note_labels_B[rows_K].clamp(min=0), has_note_B[rows_K]
         is_text = model.names is not None
         counts["note_only"] = _count_words(_name_targets(model, asked_K, has_note_K)) if is_text else has_note_K.sum()
     return counts
 
 
-def _note_only_rows(has_note_B: Tensor) -> Tensor:
-    """Return of each four rows the first that has a note, or the first of them all: a fixed number, static shapes."""
-    fours_K4 = F.pad(has_note_B, (0, -len(has_note_B) % _ROWS_TOGETHER)).view(-1, _ROWS_TOGETHER)
-    return fours_K4.argmax(dim=1) + _ROWS_TOGETHER * torch.arange(len(fours_K4), device=has_note_B.device)
-
-
 def _caption_targets(batch: Batch) -> Tensor:
     """Return the chosen rows' captions (R, T); a padding photo's is padding, which counts nothing."""
-    return batch.caption_ids_BT[_CAPTION_ROWS] * (batch.weights_B[_CAPTION_ROWS, None] > 0)
+    return batch.caption_ids_BT[FIRST_OF_FOUR] * (batch.weights_B[FIRST_OF_FOUR, None] > 0)
 
 
 def _name_targets(model: MultimodalModel, labels_B: Tensor, weights_B: Tensor) -> Tensor:
