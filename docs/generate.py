@@ -174,15 +174,18 @@ def _verb_lines(name: str) -> list[str]:
     words = f"plantset {name} {(verb.positional or '').upper()}".strip()
     script = tr(f" Also `python {SCRIPTS[name]}`.", f" Ou `python {SCRIPTS[name]}`.") if name in SCRIPTS else ""
     text = tr(verb.en, verb.fr)
-    return [
-        f"### `{words}`",
-        "",
-        f"{text[0].upper()}{text[1:]}.{script}",
-        "",
-        tr("| flag | default | what it does |", "| option | par défaut | ce qu'elle fait |"),
-        "|---|---|---|",
-        *(_row(flag) for flag in flags),
-    ]
+    lines = [f"### `{words}`", "", f"{text[0].upper()}{text[1:]}.{script}"]
+    for section in dict.fromkeys(flag.section for flag in flags):
+        if section is not None:
+            title = tr(*section)
+            lines += ["", f"#### {title[0].upper()}{title[1:]}"]
+        lines += [
+            "",
+            tr("| flag | default | what it does |", "| option | par défaut | ce qu'elle fait |"),
+            "|---|---|---|",
+        ]
+        lines += [_row(flag) for flag in flags if flag.section == section]
+    return lines
 
 
 def _row(flag: Flag) -> str:
