@@ -7,7 +7,8 @@ and word pieces. Here, named as deviations:
 - the target is the tower's own token, compared by cosine (EVA, arXiv 2211.07636, section 2.1; for words data2vec,
   arXiv 2202.03555, section 3.2): there is no dVAE, and a head over the 250,037 pieces of the packaged tokenizer would
   be larger than the model;
-- FLAVA takes its multimodal loss on all pairs of a batch that has no matching one; here it is then zero.
+- FLAVA takes its multimodal loss on all pairs of a batch that has no matching one; here it is then zero;
+- training takes these losses of one photo of each four.
 
 Dimensions: B batch, N image tokens, T note tokens, D fusion width, K tokens of either kind.
 """
