@@ -19,6 +19,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -28,7 +29,7 @@ from plantset.demo.config import DemoDataConfig
 from plantset.demo.data import make_demo_data
 from plantset.knowledge.config import MapConfig
 from plantset.knowledge.run import map_texts
-from plantset.runtime.checkpoint import load_checkpoint
+from plantset.runtime.checkpoint import Checkpoint, load_checkpoint
 
 FLAGS = (  # noqa: SIM905  # as one types it
     "--vision-backbone resnet10t --no-pretrained --text-model none --image-size 64 --fusion-dim 32 --vision-dim 32"
@@ -132,6 +133,14 @@ def wait_for_save(process: subprocess.Popen[bytes], folder: Path, rng: random.Ra
     return "never: it had ended"
 
 
+def progress_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return where a run stood, but for what was measured by the clock; empty for a model alone."""
+    progress = dict(checkpoint.meta.get("progress", {}))
+    by_clock = {"seconds", "photos_per_s", "data_wait_ratio"}
+    rows = progress.get("history", [])
+    return progress | {"history": [{name: row[name] for name in row if name not in by_clock} for row in rows]}
+
+
 def differing(folder: Path, whole: Path) -> list[str]:
     """Return the tensors and the facts in which two runs' checkpoints differ."""
     found: list[str] = []
@@ -140,6 +149,7 @@ def differing(folder: Path, whole: Path) -> list[str]:
         found += sorted(set(mine.tensors) ^ set(other.tensors))
         found += [key for key in mine.tensors if not torch.equal(mine.tensors[key], other.tensors[key])]
         found += [key for key in ("calibration", "classes") if mine.meta[key] != other.meta[key]]
+        found += [key for key, value in progress_of(mine).items() if value != progress_of(other)[key]]
     return found
 
 

@@ -49,7 +49,7 @@ def main() -> None:
 def compare(title: str, module: DataModule, rounds: int) -> None:
     """Print the cost of each contender and the two ratios."""
     paths = [module.images_dir / record.image_path for record in module.records]
-    whole = dataclasses.replace(module, augment=False)  # the view of evaluation
+    whole = dataclasses.replace(module, augment=None)  # the view of evaluation
     contenders: dict[str, Callable[[], None]] = {
         "our loader": lambda: exhaust(module.train_dataloader()),
         "bare loop": lambda: bare_loop(paths, module),
@@ -78,14 +78,11 @@ def exhaust(loader: object) -> None:
 
 def bare_loop(paths: list[Path], module: DataModule) -> None:
     """Decode, cut and collate, with nothing around it."""
-    least_px = least_side_px(module.preprocess)
+    least_px, policy = least_side_px(module.preprocess), module.augment
+    assert policy is not None
     for start in range(0, len(paths), BATCH):
-        views = [
-            augment_photo(
-                decode_photo(path, least_side_px=least_px).pixels, module.preprocess, np.random.default_rng(1)
-            )
-            for path in paths[start : start + BATCH]
-        ]
+        photos = [decode_photo(path, least_side_px=least_px).pixels for path in paths[start : start + BATCH]]
+        views = [augment_photo(photo, module.preprocess, np.random.default_rng(1), policy) for photo in photos]
         torch.from_numpy(np.stack(views))
 
 

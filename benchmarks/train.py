@@ -179,6 +179,7 @@ def fit_ours(config: Any, *, in_memory: bool = False, from_photos: bool = False)
     from plantset.runtime.launch import launch
     from plantset.training.feeds import PhotoFeeds
     from plantset.training.loop import Hooks, Plan, Progress, Trainer
+    from plantset.training.metrics import Judgement
     from plantset.training.optimizer import OptimizerSettings, build_optimizer
     from plantset.training.step import term_counts, training_terms, weighted_sum
     from plantset.training.stopping import Clock, StopRequest
@@ -206,9 +207,9 @@ def fit_ours(config: Any, *, in_memory: bool = False, from_photos: bool = False)
             first.append(time.perf_counter()) if not first else None
             return found
 
-        def judge(_model: object) -> tuple[float, dict[str, float]]:
+        def judge(_model: object) -> Judgement:
             marks.append(now())
-            return 0.0, {}
+            return Judgement(0.0, 0.0, {})
 
         hooks = Hooks(
             loader=load,

@@ -176,6 +176,7 @@ class ShardPhotos:
             for name, kind in zip(PLACE_FIELDS[1:], (np.int64, np.int32, np.uint64), strict=True)
         )
         self._open: dict[int, Any] = {}
+        self._names: Any = None
 
     def __del__(self) -> None:
         for file in self.__dict__.get("_open", {}).values():
@@ -224,7 +225,9 @@ class ShardPhotos:
 
     def name(self, at: int) -> str:
         """Return file, row and path of photo `at`, for a message."""
-        paths = read_record_table(self.folder, ["image_path"])["image_path"]
+        if self._names is None:
+            self._names = read_record_table(self.folder, ["image_path"])["image_path"]
+        paths = self._names
         row = int(self._rows_N[at])
         return f"{self._paths[self._files_N[at]].name} row {row} ({paths[row].as_py()})"
 

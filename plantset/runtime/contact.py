@@ -6,13 +6,24 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
+
 from plantset.core.errors import DeviceError
 from plantset.core.language import tr
+
+_ALLOCATION_WORDS = ("can't allocate memory", "RESOURCE_EXHAUSTED")  # of torch's CPU allocator, and of XLA
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory ran out: torch says so in several ways."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _ALLOCATION_WORDS)
 
 
 @contextmanager
 def contact(rank: int) -> Iterator[None]:
-    """Turn what a failed exchange between processes raises into an error for the user.
+    """Turn what a failed exchange between processes raises into an error for the user; no memory is another matter.
 
     Raises:
         DeviceError: another process ended or cannot be reached.
@@ -20,6 +31,8 @@ def contact(rank: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # gloo and NCCL raise it and its subclasses, `torch.distributed.DistError` among them
+        if is_out_of_memory(error):
+            raise
         reason = _first_sentence(str(error)) or type(error).__name__
         raise DeviceError(
             tr(

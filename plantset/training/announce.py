@@ -47,8 +47,8 @@ _PACKAGES = (
 )
 
 
-def announce(task: Task, strategy: Strategy, data: Mapping[str, Any]) -> None:
-    """Say what is about to be trained, and keep what is needed to do it again."""
+def announce(task: Task, strategy: Strategy) -> None:
+    """Say what is about to be trained."""
     total, trainable = count_parameters(task.model)
     config = task.config
     say(
@@ -68,6 +68,12 @@ def announce(task: Task, strategy: Strategy, data: Mapping[str, Any]) -> None:
                 "note : cet appareil n'a pas de calcul 16 bits rapide ; l'entraînement reste en fp32",
             )
         )
+
+
+def write_run(task: Task, strategy: Strategy, data: Mapping[str, Any]) -> None:
+    """Write all that is needed to do it again."""
+    config = task.config
+    total, trainable = count_parameters(task.model)
     write_resolved(config.checkpoint_dir / "train_config.json", config)
     write_json(
         config.checkpoint_dir / "run.json",

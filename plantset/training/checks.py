@@ -187,8 +187,37 @@ def check_classes(asked: int | None, names: Sequence[str], records: Sequence[Rec
         )
 
 
-def check_photos(records: Sequence[Record], images_dir: Path) -> None:
+def check_selection(records: Sequence[Record], selection: Sequence[Record]) -> None:
+    """Refuse a val split of which no photo can say how good a model is.
+
+    Args:
+        selection: the photos of val that choose the epoch.
+
+    Raises:
+        DataError: training has photos of none of their classes.
+    """
+    trained = {record.class_id for record in records if record.split == "train"}
+    if not trained or any(record.class_id in trained for record in selection):
+        return
+    asked = sorted({record.class_id for record in selection})
+    shown = ", ".join(asked[:5])
+    raise DataError(
+        tr(
+            f"no photo of val that could choose an epoch is of a class that train has; val has {shown}",
+            f"aucune photo de val qui pourrait choisir une époque n'est d'une classe de train ; val a {shown}",
+        ),
+        tr(
+            "give val the classes of train, by the same names: plantset clean makes such a split",
+            "donnez à val les classes de train, sous les mêmes noms : plantset clean fait une telle partition",
+        ),
+    )
+
+
+def check_photos(records: Sequence[Record], images_dir: Path, *, whole: bool = True) -> None:
     """Refuse a manifest that lists a photo twice or a photo that is not there: not hours later, in an epoch.
+
+    Args:
+        whole: whether shards must all be there, too; not where photos that cannot be read were left out already.
 
     Raises:
         DataError: naming the first and counting them.
@@ -207,7 +236,8 @@ def check_photos(records: Sequence[Record], images_dir: Path) -> None:
             ),
         )
     if records[0].shard_row is not None:
-        check_shards(images_dir)
+        if whole:
+            check_shards(images_dir)
         return
     missing = [path for path in _not_listed(listed, images_dir) if not (images_dir / path).is_file()]
     if missing:

@@ -27,9 +27,10 @@ class StepOptions:
     )
     accumulate_steps: int = option(
         1,
-        en="batches whose gradients add up to one step: 2 with half the --batch-size learns the same with less memory",
-        fr="lots dont les gradients forment un seul pas : 2 avec un --batch-size moitié apprend la même chose avec"
-        " moins de mémoire",
+        en="batches whose gradients add up to one step: 2 with half the --batch-size takes the same step with less"
+        " memory (but for BatchNorm that learns, which sees smaller batches)",
+        fr="lots dont les gradients forment un seul pas : 2 avec un --batch-size moitié fait le même pas avec moins de"
+        " mémoire (sauf une BatchNorm qui apprend, qui voit des lots plus petits)",
     )
     learning_rate: float = option(
         1e-3,
@@ -217,6 +218,8 @@ class StopOptions:
     )
     max_time: str | None = option(
         None,
-        en="stop in time: 30m, 2h, 1h30m; the learning rate comes down by then",
-        fr="arrêter à temps : 30m, 2h, 1h30m ; le taux d'apprentissage redescend d'ici là",
+        en="stop in time: 30m, 2h, 1h30m; the learning rate comes down by then, and an epoch that is cut short counts"
+        " as one",
+        fr="arrêter à temps : 30m, 2h, 1h30m ; le taux d'apprentissage redescend d'ici là, et une époque écourtée"
+        " compte pour une",
     )

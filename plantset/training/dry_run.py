@@ -6,13 +6,16 @@ import dataclasses
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
 import torch
+from torch import Tensor
 
 from plantset.core.language import tr
 from plantset.data.batch import Batch
+from plantset.models.objectives import Term
 from plantset.runtime.strategy import Strategy
 from plantset.training.feeds import cached_views
 from plantset.training.loop import Hooks, Plan, Progress, Trainer
@@ -68,23 +71,25 @@ class DryRunReport:
 def try_out(task: Task, optimizer: torch.optim.Optimizer, strategy: Strategy, plan: Plan, hooks: Hooks) -> DryRunReport:
     """Take two real steps on the first photos, without the cache, and estimate the rest from them."""
     batches, read_s, frozen_s = first_batches(task, strategy, _STEPS * plan.accumulate_steps)
-    spent: list[float] = []
+    asked: list[float] = []
 
-    def begin(epoch: int, seen: int) -> None:
-        hooks.begin_epoch(epoch, seen)
-        spent.append(time.perf_counter())
+    def weigh(terms: Mapping[str, Term], counts: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        asked.append(time.perf_counter())
+        return hooks.weigh(terms, counts)
 
     quiet = dataclasses.replace(
         hooks,
         loader=lambda *_: batches,
-        begin_epoch=begin,
+        weigh=weigh,
         judge=lambda _: Judgement(0.0, 0.0, {}),
-        epoch_done=lambda *_: spent.append(time.perf_counter()),
+        epoch_done=lambda *_: asked.append(time.perf_counter()),
         save=lambda _: None,
     )
     short = dataclasses.replace(plan, max_steps=_STEPS, epochs=1, save_steps=0)
     Trainer(task.model, optimizer, strategy, short, Progress(), quiet).fit(StopRequest(), Clock(None, 0.0))
-    step_s = (spent[1] - spent[0]) / _STEPS
+    # from where the first step's last micro-batch was weighed to the same place of the last step
+    per_step = plan.accumulate_steps
+    step_s = asked[-2] - asked[-2 - per_step] if len(asked) > per_step + 1 else asked[-1] - asked[0]
     return _report(task, plan, strategy, (step_s, read_s, frozen_s))
 
 

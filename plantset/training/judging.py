@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
+import torch
 
 from plantset.data.module import photo_batches
 from plantset.evaluation import calibration
@@ -49,6 +51,16 @@ def calibrate(task: Task, feeds: PhotoFeeds, strategy: Strategy) -> Calibration:
         selection=np.array(task.selection),
         calibration=np.array(task.calibration),
     )
+
+
+def estimate_last_look_s(task: Task) -> float:
+    """Return the seconds that `score_checkpoint` will take, from its first batch."""
+    started = time.perf_counter()
+    records = task.val_records[: task.config.batch_size]
+    for _, pixels_BHWC in photo_batches(records, task.data.images_dir, task.model.vision.preprocess, len(records)):
+        with torch.no_grad():
+            task.model.eval()(task.model.encode_photos(pixels_BHWC.to(task.model.no_image.device), None), None)
+    return (time.perf_counter() - started) * len(task.val_records) / len(records)
 
 
 def score_checkpoint(model: LoadedModel, task: Task) -> tuple[float, float]:

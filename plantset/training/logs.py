@@ -75,8 +75,11 @@ def import_logger(log_to: LogTo) -> Any:
 
 
 @contextmanager
-def open_log(config: TrainConfig, strategy: Strategy) -> Iterator[RunLog]:
+def open_log(config: TrainConfig, strategy: Strategy, step: int = 0) -> Iterator[RunLog]:
     """Yield the run's logs; a run that goes on goes on in the same ones.
+
+    Args:
+        step: from which on it goes on: TensorBoard forgets what a killed run had logged after it.
 
     Raises:
         ConfigError: the service refuses, which without an account it does.
@@ -85,7 +88,9 @@ def open_log(config: TrainConfig, strategy: Strategy) -> Iterator[RunLog]:
         yield NO_LOG
         return
     with ExitStack() as opened:
-        writer = opened.enter_context(SummaryWriter(str(config.log_dir or config.checkpoint_dir / "logs")))
+        writer = opened.enter_context(
+            SummaryWriter(str(config.log_dir or config.checkpoint_dir / "logs"), purge_step=step + 1 if step else None)
+        )
         logs: list[RunLog] = [_TensorBoard(writer)]
         if config.log_to == "wandb":
             logs.append(opened.enter_context(_open_wandb(config)))

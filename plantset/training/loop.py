@@ -5,6 +5,7 @@ It knows no device and no rank: the `Strategy` does. It never waits for the devi
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from plantset.models.objectives import Term
 from plantset.runtime.strategy import Strategy
 from plantset.training.average import WeightAverage
 from plantset.training.config_learning import ScheduleName
-from plantset.training.meter import BatchLoader, EpochSums, Meter
+from plantset.training.meter import BatchLoader, EpochSums, Meter, diverged
 from plantset.training.metrics import Judgement
 from plantset.training.optimizer import set_learning_rate
 from plantset.training.schedule import learning_rate_factor
@@ -36,7 +37,7 @@ class Plan:
     """How long and how fast.
 
     Attributes:
-        num_photos: of an epoch.
+        num_photos: of an epoch. num_judged: photos that each epoch is judged on.
         batches_per_epoch: micro-batches of an epoch.
         accumulate_steps: micro-batches of a step; their gradients are exactly those of one large batch.
         early_stopping: epochs without a better score after which to stop; 0 never stops.
@@ -54,6 +55,7 @@ class Plan:
     schedule: ScheduleName = "cosine"
     max_steps: int = 0
     save_steps: int = 0
+    num_judged: int = 0
 
     @property
     def total_steps(self) -> int:
@@ -234,6 +236,8 @@ class Trainer:
         progress, plan = self._progress, self._plan
         if clock.left_s is None:
             return
+        if not clock.reserve_s:  # nothing was judged yet: three times at a third of what a photo costs to learn from
+            clock.reserve_s = plan.num_judged / meter.photos_per_s
         photos_per_step = plan.num_photos * plan.accumulate_steps / plan.batches_per_epoch
         steps = torch.tensor(clock.left_s * meter.photos_per_s / photos_per_step, device=self._strategy.device)
         left = self._strategy.fetch(self._strategy.reduce_sum({"steps": steps}))["steps"] / self._strategy.world_size
@@ -243,6 +247,9 @@ class Trainer:
         progress = self._progress
         trained = time.perf_counter()
         judged = self._hooks.judge(self._model)
+        broken = [name for name, value in judged.values.items() if not math.isfinite(value)]
+        if broken:  # before anything is written: the kept model stays as it is
+            raise diverged(broken, means["loss"], progress.sums.first_loss, ())
         # The one-standard-error rule (Breiman et al. 1984, section 3.4.3) takes the simplest model within it; here the
         # latest, whose learning rate has come down furthest. A strict maximum over epochs picks the luckiest.
         is_kept = judged.score > progress.best_score - progress.best_error

@@ -61,7 +61,8 @@ class Meter:
         self._strategy = strategy
         self._sums = sums
         self._title = title
-        held = sums.window if strategy.is_main else {}  # they are sums over all ranks already
+        # they are sums over all ranks already; the others hold the same names, for an exchange of them
+        held = sums.window if strategy.is_main else dict.fromkeys(sums.window, 0.0)
         self._window = {name: torch.tensor(value, device=strategy.device) for name, value in held.items()}
         self._recent: list[tuple[Tensor, tuple[int, ...]]] = []
         self._photos = 0
@@ -130,8 +131,15 @@ class Meter:
         return means
 
     def snapshot(self) -> EpochSums:
-        """Return the sums as they stand, the open window included, exactly: a restart adds on to the same bits."""
+        """Return the sums as they stand, the open window included, exactly: a restart adds on to the same bits.
+
+        Raises:
+            LossDivergedError: a loss of the open window is NaN or infinite.
+        """
         self._sums.window = self._strategy.fetch(self._strategy.reduce_sum(self._window))
+        broken = [name for name, total in self._sums.window.items() if not math.isfinite(total)]
+        if broken:
+            raise self._diverged(broken, math.nan)
         return self._sums
 
     @property
@@ -152,12 +160,23 @@ class Meter:
         if not broken and means["loss"] <= _DIVERGED_RATIO * max(first, 1.0):
             self._sums.first_loss = first
             return
-        losses = self._strategy.fetch({str(index): loss for index, (loss, _) in enumerate(self._recent)})
+        raise self._diverged(broken, means["loss"])
+
+    def _diverged(self, broken: list[str], loss: float) -> LossDivergedError:
+        """Return the error, with the photos, of all ranks, of the step that it began with."""
+        parts = {str(index): loss for index, (loss, _) in enumerate(self._recent)}
+        losses = self._strategy.fetch(self._strategy.reduce_sum(parts))
         worst = next((i for i, loss in enumerate(losses.values()) if not math.isfinite(loss)), len(self._recent) - 1)
-        raise _diverged(broken, means["loss"], first, self._recent[worst][1])
+        positions = self._strategy.gather_rows(torch.tensor(self._recent[worst][1] if self._recent else []))
+        return diverged(broken, loss, self._sums.first_loss, tuple(map(int, positions.tolist())))
 
 
-def _diverged(broken: list[str], loss: float, first: float, positions: tuple[int, ...]) -> LossDivergedError:
+def diverged(broken: list[str], loss: float, first: float, positions: tuple[int, ...]) -> LossDivergedError:
+    """Return what to say of a loss that is lost.
+
+    Args:
+        broken: names of what is NaN or infinite; none where the loss only grew.
+    """
     problem = (
         tr(
             f"the loss is no longer a number ({', '.join(broken)})",

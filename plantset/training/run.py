@@ -26,6 +26,7 @@ from plantset.training.announce import (
     draw_first_batch,
     tell_epoch,
     write_photos,
+    write_run,
 )
 from plantset.training.average import WeightAverage
 from plantset.training.checks import check_folder, check_numbers, check_share
@@ -33,13 +34,13 @@ from plantset.training.compiling import compile_model
 from plantset.training.config import TpuTrainConfig, TrainConfig
 from plantset.training.dry_run import DryRunReport, first_batches, try_out
 from plantset.training.feeds import PhotoFeeds
-from plantset.training.judging import build_judge, calibrate, score_checkpoint
+from plantset.training.judging import build_judge, calibrate, estimate_last_look_s, score_checkpoint
 from plantset.training.logs import NO_LOG, RunLog, import_logger, open_log
 from plantset.training.loop import Hooks, Plan, Progress, Trainer
 from plantset.training.meter import LossDivergedError
 from plantset.training.metrics import Judgement
 from plantset.training.optimizer import OptimizerSettings, build_optimizer
-from plantset.training.pictures import draw_history
+from plantset.training.pictures import draw_history, write_history
 from plantset.training.saving import Saver
 from plantset.training.schedule import default_warmup_steps
 from plantset.training.state import BEST_NAME, LAST_NAME, load_initial_weights, load_weights_of
@@ -172,8 +173,7 @@ def _train(config: TrainConfig, strategy: Strategy, started: float) -> AnyReport
     card = build_card(task)
     if config.init_checkpoint is not None:
         load_initial_weights(model, card, config.init_checkpoint)
-    strategy.on_main(lambda: announce(task, strategy, card.data))
-    strategy.on_main(lambda: draw_first_batch(task))
+    strategy.on_main(lambda: announce(task, strategy))
     feeds = PhotoFeeds(task, strategy)
     optimizer = build_optimizer(
         model,
@@ -197,11 +197,14 @@ def _train(config: TrainConfig, strategy: Strategy, started: float) -> AnyReport
         batches = first_batches(task, strategy, config.accumulate_steps)[0]
         compile_model(model, batches, _hooks(task, feeds, saver, NO_LOG, StopRequest()), strategy)
     progress = Progress() if config.resume is None else saver.resume(config.resume)
-    with open_log(config, strategy) as log, listening() as request:
+    # not before: what only tried, or was refused, must not stand in the place of what made the model
+    strategy.on_main(lambda: write_run(task, strategy, card.data))
+    strategy.on_main(lambda: draw_first_batch(task))
+    with open_log(config, strategy, progress.step) as log, listening() as request:
         hooks = _hooks(task, feeds, saver, log, request)
         trainer = Trainer(model, optimizer, strategy, _plan(task), progress, hooks, average)
         try:
-            ending = trainer.fit(request, Clock(seconds_of(config.max_time), started))
+            ending = trainer.fit(request, _clock(task, started))
         except LossDivergedError as error:
             lost = error  # a lambda may not close over the name that `except` deletes
             strategy.on_main(lambda: write_photos(task, progress, lost))
@@ -256,10 +259,17 @@ def _plan(task: Task) -> Plan:
         max_steps=config.max_steps,
         save_steps=config.save_steps,
         schedule=config.schedule,
+        num_judged=len(task.val_records),
     )
     if config.warmup_steps is not None:
         return dataclasses.replace(plan, warmup_steps=config.warmup_steps)
     return dataclasses.replace(plan, warmup_steps=default_warmup_steps(config.schedule, plan.total_steps))
+
+
+def _clock(task: Task, started: float) -> Clock:
+    """Return the time that is left for steps; the last look at val, from the photos themselves, is set aside."""
+    limit_s = seconds_of(task.config.max_time)
+    return Clock(limit_s, started, 0.0 if limit_s is None else estimate_last_look_s(task))
 
 
 def train_on_tpu(config: TpuTrainConfig) -> AnyReport:
@@ -325,6 +335,7 @@ def _finish(task: Task, feeds: PhotoFeeds, saver: Saver, progress: Progress, sta
     load_weights_of(task.model, load_checkpoint(best_path))
     calibrated = dataclasses.replace(saver.card, calibration=calibrate(task, feeds, strategy))
     strategy.on_main(lambda: save_checkpoint(best_path, to_checkpoint(task.model, calibrated)))
+    strategy.on_main(lambda: write_history(progress.history, folder / "history.csv"))  # a kill may have left it short
     strategy.on_main(lambda: draw_history(progress.history, folder / "history.png"))
     accuracy, macro_f1 = score_checkpoint(load_model(best_path, task.config.device), task)
     report = TrainReport(

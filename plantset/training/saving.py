@@ -91,8 +91,13 @@ class Saver:
         if self.save_every and progress.epoch % self.save_every == 0:
             self._write_state(f"epoch_{progress.epoch:03d}.pth", progress, state)
             if self.keep_last:
-                for old in sorted(self.folder.glob(_EPOCH_PATTERN))[: -self.keep_last]:
+                for old in self._kept_epochs(progress.epoch)[: -self.keep_last]:
                     old.unlink()
+
+    def _kept_epochs(self, newest: int) -> list[Path]:
+        """Return the states of --save-every up to an epoch, in order; later ones are of an earlier run."""
+        numbered = sorted((int(path.stem.removeprefix("epoch_")), path) for path in self.folder.glob(_EPOCH_PATTERN))
+        return [path for number, path in numbered if number <= newest]
 
     def _write_state(self, name: str, progress: Progress, state: Mapping[str, Tensor]) -> None:
         save_state(self.folder / name, self.model, self.card, self.optimizer, state, progress, self.average, self.bank)

@@ -235,5 +235,4 @@ _FREE_TO_CHANGE = {
     "root_dir",
     "jsonl_file",
     "num_classes",
-    "init_checkpoint",
 }

@@ -10,14 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-import torch
-
 from plantset.core.errors import ConfigError
 from plantset.core.language import tr
+from plantset.runtime.contact import is_out_of_memory
 from plantset.training.config import TrainConfig
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_ALLOCATION_WORDS = ("can't allocate memory", "RESOURCE_EXHAUSTED")  # of torch's CPU allocator, and of XLA
 
 
 class Interrupted(Exception):  # noqa: N818  # no error: somebody asked
@@ -64,10 +62,11 @@ class Clock:
     Args:
         limit_s: seconds from `started_s` on; None is without end.
         started_s: on `time.perf_counter`.
+        closing_s: of them, what comes after the last epoch and is not `reserve_s`.
     """
 
-    def __init__(self, limit_s: float | None, started_s: float) -> None:
-        self._ends_s = None if limit_s is None else started_s + limit_s
+    def __init__(self, limit_s: float | None, started_s: float, closing_s: float = 0.0) -> None:
+        self._ends_s = None if limit_s is None else started_s + limit_s - closing_s
         self.reserve_s = 0.0
 
     @property
@@ -103,25 +102,44 @@ def memory_told(config: TrainConfig) -> Iterator[None]:
     """
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise _out_of_memory(config) from error
-    except RuntimeError as error:
-        if not any(words in str(error) for words in _ALLOCATION_WORDS):
-            raise
-        raise _out_of_memory(config) from error
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise _out_of_memory(config) from error
+        if "DataLoader worker" in str(error):
+            raise _worker_gone(config) from error
+        raise
 
 
 def _out_of_memory(config: TrainConfig) -> ConfigError:
-    batch, steps = max(2, config.batch_size // 2), 2 * config.accumulate_steps
+    half, odd = divmod(config.batch_size, 2)
+    smaller = ""
+    if half >= 2 and not odd:
+        flags = f"--batch-size {half} --accumulate-steps {2 * config.accumulate_steps}"
+        smaller = tr(
+            f"the same step in half the memory: {flags}; or ", f"le même pas en moitié moins de mémoire : {flags} ; ou "
+        )
     return ConfigError(
         tr(
             f"memory ran out with --batch-size {config.batch_size}",
             f"la mémoire n'a pas suffi avec --batch-size {config.batch_size}",
         ),
+        smaller
+        + tr(
+            "--gradient-checkpointing, a smaller --image-size, or --freeze-vision",
+            "--gradient-checkpointing, un --image-size plus petit, ou --freeze-vision",
+        ),
+    )
+
+
+def _worker_gone(config: TrainConfig) -> ConfigError:
+    fewer = config.num_workers // 2
+    return ConfigError(
         tr(
-            f"the same result with half the memory: --batch-size {batch} --accumulate-steps {steps}; "
-            "or --gradient-checkpointing, a smaller --image-size, or --freeze-vision",
-            f"le même résultat avec moitié moins de mémoire : --batch-size {batch} --accumulate-steps {steps} ; "
-            "ou --gradient-checkpointing, un --image-size plus petit, ou --freeze-vision",
+            "a process that decodes photos was ended by the system, most often because memory or /dev/shm ran out",
+            "un processus qui décode les photos a été arrêté par le système, le plus souvent faute de mémoire ou de"
+            " place dans /dev/shm",
+        ),
+        tr(
+            f"--num-workers {fewer}, or a smaller --batch-size", f"--num-workers {fewer}, ou un --batch-size plus petit"
         ),
     )

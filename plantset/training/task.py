@@ -20,7 +20,7 @@ from plantset.core.shards import open_photos
 from plantset.core.vocabulary import CaptionVocabulary
 from plantset.data.broken import skip_broken
 from plantset.data.choices import AugmentPolicy, MixPolicy
-from plantset.data.examples import NotePolicy, task_texts
+from plantset.data.examples import NotePolicy, task_texts, with_distinct_texts
 from plantset.data.module import (
     DataModule,
     LoaderSettings,
@@ -43,7 +43,13 @@ from plantset.models.objectives import ClassificationLoss, balanced_class_weight
 from plantset.models.presets import PARTS, ObjectiveWeights, Stage, find_preset, preset_weights
 from plantset.runtime.strategy import Strategy
 from plantset.training.bank import DescriptionBank, bank_texts
-from plantset.training.checks import check_class_losses, check_classes, check_mixing, check_photos
+from plantset.training.checks import (
+    check_class_losses,
+    check_classes,
+    check_mixing,
+    check_photos,
+    check_selection,
+)
 from plantset.training.config import TrainConfig
 from plantset.training.meter import BatchLoader
 from plantset.training.step import EncodeNotes, NoteStatesCache, Objective
@@ -88,7 +94,7 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
     records, images_dir = open_photos(config.jsonl_file, config.root_dir)
     if config.skip_broken:
         records = skip_broken(records, images_dir, config.checkpoint_dir, num_workers=config.num_workers)
-    check_photos(records, images_dir)
+    check_photos(records, images_dir, whole=not config.skip_broken)
     names = class_names(records)
     check_classes(config.num_classes, names, records)
     weights = objective_weights(config)
@@ -149,6 +155,7 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
         mixing=mixing,
     )
     selection, calibration = split_val_in_two(data.split("val"), seed=config.seed)
+    check_selection(records, [data.split("val")[position] for position in selection])
     return Task(config, data, model, tuple(selection), tuple(calibration or selection))
 
 
@@ -210,7 +217,13 @@ def vision_learning_rate_ratio(config: TrainConfig) -> float:
 
 def build_card(task: Task) -> ModelCard:
     """Return what is stored beside the weights; not calibrated yet."""
-    hashes = sorted(f"{r.split}|{r.class_id}|{r.sha256 or r.image_path}" for r in task.data.records)
+    records = task.data.records
+    photos = [f"{record.split}|{record.class_id}|{record.sha256 or record.image_path}" for record in records]
+    texts = sorted(
+        f"{record.class_id}|{task_}|{language}|{text}"
+        for record in with_distinct_texts(records)
+        for (task_, language), text in task_texts(record).items()
+    )
     return ModelCard(
         classes=with_names(class_infos(task.data.records), load_catalogue()),
         language=task.config.language,
@@ -218,7 +231,7 @@ def build_card(task: Task) -> ModelCard:
         calibration=Calibration(),
         training=to_json_values(task.config),
         data={
-            "fingerprint": sha256_json(hashes),
+            "fingerprint": sha256_json([photos, texts]),
             "num_train": len(task.data.split("train")),
             "num_val": len(task.val_records),
         },

@@ -114,3 +114,16 @@ def test_a_broken_photo_stops_a_training_unless_it_is_skipped(configure: Configu
         file.write_bytes(whole)
 
     assert report.num_train == 31  # type: ignore[union-attr]
+
+
+def test_a_file_of_shards_that_is_gone_can_be_skipped_too(configure: Configure, pair: _Pair) -> None:
+    folder = pair.shards.jsonl_file
+    file = next((folder / "data").glob("val-*"))
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    try:
+        report = train(configure(jsonl_file=folder, epochs=1, skip_broken=True))
+    finally:
+        file.write_bytes(whole)
+
+    assert 0 < report.num_val < 16  # type: ignore[union-attr]

@@ -18,7 +18,7 @@ from plantset.models.objectives import Term
 from plantset.models.presets import ObjectiveWeights
 from plantset.runtime.local import LocalStrategy
 from plantset.training.loop import Ending, Hooks, Plan, Progress, Trainer
-from plantset.training.meter import LossDivergedError
+from plantset.training.meter import EpochSums, LossDivergedError, Meter
 from plantset.training.metrics import Judgement
 from plantset.training.step import weighted_sum
 from plantset.training.stopping import Clock, StopRequest
@@ -223,3 +223,52 @@ def test_a_loss_that_grows_beyond_three_times_its_start_stops_the_run_and_names_
         _fit(scores=[0.1] * 4, loss_of_step=lambda step: 1.0 if step < 3 else 50.0)
 
     assert stopped.value.positions == (4, 7)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_before_it_is_saved_inside_an_epoch() -> None:
+    with pytest.raises(LossDivergedError) as stopped:
+        _run(
+            scores=[0.1] * 4,
+            plan=replace(PLAN, save_steps=2),
+            loss_of_step=lambda step: math.nan if step == 1 else 1.0,
+        )
+
+    assert stopped.value.positions == (4, 7)
+
+
+def test_an_answer_that_is_no_number_stops_the_run_before_its_model_is_kept() -> None:
+    run: list[bool] = []
+
+    with pytest.raises(LossDivergedError, match="macro_f1"):
+        run += _run(scores=[math.nan] * 4)[1]
+
+    assert not run
+
+
+class _SecondRank(LocalStrategy):
+    """The second of two processes, as far as a meter can tell."""
+
+    rank = 1
+
+    @property
+    def is_main(self) -> bool:
+        return False
+
+
+def test_every_rank_has_the_losses_of_an_open_window_by_name_and_one_alone_their_sums() -> None:
+    sums = EpochSums(window={"loss": 3.0}, window_steps=2)
+
+    first, second = (
+        Meter(strategy(torch.device("cpu")), replace(sums), "epoch").snapshot().window
+        for strategy in (LocalStrategy, _SecondRank)
+    )
+
+    assert first == {"loss": 3.0}
+    assert second == {"loss": 0.0}
+
+
+def test_time_for_a_first_judgement_is_set_aside_before_there_was_one() -> None:
+    clock = Clock(60.0, time.perf_counter(), closing_s=20.0)
+
+    assert clock.left_s is not None
+    assert clock.left_s <= 40.0

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +172,47 @@ def test_towers_rest_as_long_as_asked_and_then_learn(configure: Configure) -> No
         )
 
     assert learning == [[False, True], [False, True], [True, True], [True, True]]
+
+
+def test_a_val_split_whose_classes_were_never_trained_is_refused(configure: Configure, changed: Changed) -> None:
+    def rename(rows: Rows) -> Rows:
+        return [row if row["split"] == "train" else {**row, "class_id": f"user--{row['class_id']}"} for row in rows]
+
+    assert "val" in _refused(configure(**changed(rename)), DataError)
+
+
+@pytest.mark.parametrize("change", ["order", "texts"])
+def test_a_run_does_not_go_on_with_photos_in_another_order_or_other_texts(
+    configure: Configure, changed: Changed, change: str
+) -> None:
+    def alter(rows: Rows) -> Rows:
+        return rows[::-1] if change == "order" else [{**row, "text": f"{row['text']} !"} for row in rows]
+
+    config = configure(epochs=1)
+    train(config)
+
+    with pytest.raises(CheckpointError, match="photos"):
+        train(dataclasses.replace(config, epochs=2, resume="auto", **changed(alter)))
+
+
+def test_a_run_that_began_from_a_model_goes_on_from_the_same(configure: Configure, tmp_path: Path) -> None:
+    first = train(configure(epochs=1, checkpoint_dir=tmp_path / "first"))
+    config = configure(epochs=1, init_checkpoint=first.best_path)  # type: ignore[union-attr]
+    train(config)
+
+    with pytest.raises(CheckpointError, match="init_checkpoint"):
+        train(dataclasses.replace(config, epochs=2, resume="auto", init_checkpoint=None))
+
+
+@pytest.mark.parametrize("tried", [{"dry_run": True}, {"learning_rate": 0.5, "resume": "auto"}])
+def test_what_is_only_tried_or_refused_leaves_the_record_of_the_run_as_it_is(
+    configure: Configure, tried: dict[str, Any]
+) -> None:
+    config = configure(epochs=1)
+    train(config)
+    before = (config.checkpoint_dir / "run.json").read_bytes()
+
+    with suppress(CheckpointError):
+        train(dataclasses.replace(config, epochs=2, **tried))
+
+    assert (config.checkpoint_dir / "run.json").read_bytes() == before

@@ -585,3 +585,30 @@ def test_a_dry_run_tells_memory_and_time_and_leaves_nothing_trained(
 def test_time_that_is_too_short_for_one_step_is_said(configure: Configure) -> None:
     with pytest.raises(ConfigError, match="before the first epoch"):
         train(configure(max_time="0s"))
+
+
+def test_a_decoding_process_that_the_system_ended_is_said(configure: Configure) -> None:
+    config = configure(num_workers=4)
+
+    with pytest.raises(ConfigError, match="/dev/shm") as error, memory_told(config):
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+
+    assert "--num-workers 2" in error.value.fix
+
+
+def test_a_batch_that_cannot_be_halved_is_not_advised_to_be(configure: Configure) -> None:
+    with pytest.raises(ConfigError) as error, memory_told(configure(batch_size=3)):
+        raise MemoryError
+
+    assert "--batch-size" not in error.value.fix
+    assert "--gradient-checkpointing" in error.value.fix
+
+
+def test_states_that_an_earlier_run_left_do_not_push_out_those_of_this_run(configure: Configure) -> None:
+    config = configure(epochs=2, save_every=1, keep_last=1)
+    config.checkpoint_dir.mkdir()
+    (config.checkpoint_dir / "epoch_048.pth").write_bytes(b"of a longer run")
+
+    train(config)
+
+    assert sorted(path.name for path in config.checkpoint_dir.glob("epoch_*")) == ["epoch_002.pth", "epoch_048.pth"]
