@@ -428,10 +428,13 @@ def caption_scores(model: MultimodalModel, prepared: Prepared, features: Any, vo
     scores = score_captions(
         described, training, language=LANGUAGE, num_with_reference=len(able), rng=np.random.default_rng(0)
     )
-    found = {"chrf": scores.model, "chrf_class_text": scores.class_text, "chrf_commonest": scores.most_frequent}
-    if scores.shuffled_photos is not None:
-        found["chrf_other_photo"] = scores.shuffled_photos
-    return {name: score.chrf for name, score in found.items()}
+    found = {
+        "chrf": scores.model,
+        "chrf_class_text": scores.class_text,
+        "chrf_commonest": scores.most_frequent,
+        "chrf_other_photo": scores.shuffled_photos,
+    }
+    return {name: score.chrf for name, score in found.items() if score is not None}
 
 
 def score_floor(prepared: Prepared) -> float:

@@ -9,6 +9,8 @@ from typing import Any
 
 from plantset.core.records import Record, Texts
 
+_PHOTO = "photo"  # in `text_source`: a description of that photo alone
+
 
 @dataclass(frozen=True, slots=True)
 class ClassInfo:
@@ -19,7 +21,7 @@ class ClassInfo:
         label: as one of the user's folders names it.
         crop, disease, agent, kind: None where the class was matched to no disease.
         texts: language -> what is said of it: the card.
-        text_source: field -> "user", "catalogue" or "photo".
+        text_source: field -> "user" or "catalogue".
         mask_terms: names and synonyms that a note must not contain.
         crop_names, disease_names: language -> name, where the catalogue of the training knew them.
         sources: what the catalogue's part of the texts was read from: title, publisher, address.
@@ -40,22 +42,35 @@ class ClassInfo:
 
 
 def class_infos(records: Iterable[Record]) -> tuple[ClassInfo, ...]:
-    """Return one info per class id in index order, from the first record of each class."""
-    found: dict[str, ClassInfo] = {}
+    """Return one info per class id in index order, from the first record of each class that speaks of the class.
+
+    A description of one photo is none of its class: where every record has its own, the class has none.
+    """
+    found: dict[str, Record] = {}
     for record in records:
-        if record.class_id not in found:
-            found[record.class_id] = ClassInfo(
-                class_id=record.class_id,
-                label=record.label,
-                crop=record.crop,
-                disease=record.disease,
-                agent=record.agent,
-                kind=record.kind,
-                texts=dict(record.texts),
-                text_source=dict(record.text_source),
-                mask_terms=record.mask_terms,
-            )
-    return tuple(found[name] for name in sorted(found))
+        known = found.get(record.class_id)
+        if known is None or (_PHOTO in known.text_source.values() and _PHOTO not in record.text_source.values()):
+            found[record.class_id] = record
+    return tuple(_class_info(found[name]) for name in sorted(found))
+
+
+def _class_info(record: Record) -> ClassInfo:
+    own = {field_name.partition(".")[0] for field_name, origin in record.text_source.items() if origin == _PHOTO}
+    texts = {
+        language: dataclasses.replace(said, description="") if language in own else said
+        for language, said in record.texts.items()
+    }
+    return ClassInfo(
+        class_id=record.class_id,
+        label=record.label,
+        crop=record.crop,
+        disease=record.disease,
+        agent=record.agent,
+        kind=record.kind,
+        texts=texts,
+        text_source={name: origin for name, origin in record.text_source.items() if origin != _PHOTO},
+        mask_terms=record.mask_terms,
+    )
 
 
 def class_info_from_json(row: Mapping[str, Any]) -> ClassInfo:

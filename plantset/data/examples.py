@@ -1,7 +1,7 @@
 """What goes with a photo in training: its label, a note that the grower might have written, a caption target.
 
 The class's description is only ever a target here. The note is the classifier's one text input: made from symptom
-sentences, names masked, given half the time, and now and then about another plant (DESIGN §5).
+sentences, names masked, given half the time, and now and then about another plant.
 """
 
 from __future__ import annotations

@@ -382,7 +382,7 @@ def needed_text_length(records: Sequence[Record], vocabulary: CaptionVocabulary 
 def split_val_in_two(records: Sequence[Record], *, seed: int) -> tuple[list[int], list[int]]:
     """Split positions of val records into (selection, calibration), groups kept whole, classes balanced.
 
-    Selection and early stopping see one half, temperature and thresholds are fitted on the other (DESIGN §4).
+    Selection and early stopping see one half, temperature and thresholds are fitted on the other.
     """
     by_class: dict[str, dict[str, list[int]]] = {}
     seen: dict[str, str] = {}

@@ -69,6 +69,7 @@ def fit(
     *,
     selection: NDArray[np.int64],
     calibration: NDArray[np.int64],
+    others: tuple[NDArray[Any], NDArray[np.int64]] | None = None,
 ) -> Calibration:
     """Fit all that turns logits into an answer, from one pass over the val photos without notes.
 
@@ -77,6 +78,8 @@ def fit(
         selection: positions of the photos that chose the epoch; they give the class means that unknown photos are
             far from (never shown to the weights, and other photos than those the threshold is set on).
         calibration: positions of the photos that everything else is fitted on.
+        others: features (M, F) and labels (M,) of other photos, of the classes that `selection` has none of: a class
+            without a mean would be an unknown one.
 
     Raises:
         ValueError: no photo, or sizes that differ.
@@ -84,6 +87,10 @@ def fit(
     logits, labels = logits_NC[calibration], labels_N[calibration]
     temperature = fit_temperature(logits, labels)
     probs = probabilities(logits, temperature)
+    known_features, known_labels = features_NF[selection], labels_N[selection]
+    if others is not None:
+        known_features = np.concatenate([known_features, others[0]])
+        known_labels = np.concatenate([known_labels, others[1]])
     return Calibration(
         temperature=temperature,
         confidence_threshold=confidence_threshold(probs, labels, TARGET_ERROR),
@@ -92,9 +99,7 @@ def fit(
         class_quantiles=class_conditional_quantiles(probs, labels, COVERAGE),
         target_error=TARGET_ERROR,
         coverage=COVERAGE,
-        unknown=fit_unknown_rule(
-            features_NF[selection], labels_N[selection], features_NF[calibration], known_error=KNOWN_ERROR
-        ),
+        unknown=fit_unknown_rule(known_features, known_labels, features_NF[calibration], known_error=KNOWN_ERROR),
     )
 
 
@@ -145,8 +150,8 @@ def score_calibration(
     nll_N = -log_probs[np.arange(len(labels_N)), labels_N]
     return CalibrationScores(
         ece=_estimate_ece(confidence, right, num_bins, group_index_N, bootstrap_count, rng),
-        brier=mean_estimate(brier_N, group_index_N, bootstrap_count, rng),
-        nll=mean_estimate(nll_N, group_index_N, bootstrap_count, rng),
+        brier=mean_estimate(brier_N, group_index_N, bootstrap_count, rng, is_share=False),
+        nll=mean_estimate(nll_N, group_index_N, bootstrap_count, rng, is_share=False),
         bins=bin_confidences(confidence, right, num_bins),
     )
 

@@ -37,8 +37,8 @@ class CaptionScores:
         num_photos: how many were described, of `num_photos_with_reference` that could have been.
         num_distinct_references: few mean that references are class texts, which a classifier can look up.
         model: the generated descriptions.
-        most_frequent: one text for all: the commonest of the training photos.
-        class_text: the class is predicted and its commonest training text looked up.
+        most_frequent: one text for all: the commonest of the training photos; None where the manifest has none.
+        class_text: the class is predicted and its commonest training text looked up; None likewise.
         shuffled_photos: the generated descriptions, each of another photo; None for a single photo.
         likelihood: of the references under the model.
         examples: a few, for people.
@@ -49,8 +49,8 @@ class CaptionScores:
     num_photos_with_reference: int
     num_distinct_references: int
     model: OverlapScores
-    most_frequent: OverlapScores
-    class_text: OverlapScores
+    most_frequent: OverlapScores | None
+    class_text: OverlapScores | None
     shuffled_photos: OverlapScores | None
     likelihood: LikelihoodScores
     examples: tuple[CaptionExample, ...]
@@ -144,7 +144,8 @@ def score_captions(
     """Score the generated descriptions and the three baselines.
 
     Args:
-        training: where the baselines take their texts; they see no reference of the described photos.
+        training: where the baselines take their texts; they see no reference of the described photos. Without a text
+            there are no such baselines.
     """
     references = described.references
     by_class = class_texts(training, language)
@@ -159,8 +160,8 @@ def score_captions(
         num_photos_with_reference=num_with_reference,
         num_distinct_references=len({text for several in references for text in several}),
         model=score_texts(described.generated, references),
-        most_frequent=score_texts([commonest] * num_photos, references),
-        class_text=score_texts(looked_up, references),
+        most_frequent=score_texts([commonest] * num_photos, references) if commonest else None,
+        class_text=score_texts(looked_up, references) if by_class else None,
         shuffled_photos=score_texts(others, references) if num_photos > 1 else None,
         likelihood=described.likelihood,
         examples=_choose_examples(described, rng),

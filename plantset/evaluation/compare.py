@@ -190,7 +190,7 @@ def compare_predictions(
         accuracy_first=float(right_first.mean()),
         accuracy_second=float(right_second.mean()),
         accuracy_difference=mean_estimate(
-            right_second.astype(float) - right_first.astype(float), groups, bootstrap_count, rng
+            right_second.astype(float) - right_first.astype(float), groups, bootstrap_count, rng, is_share=False
         ),
         macro_f1_difference=paired_macro_f1(
             called_first, called_second, labels, groups, bootstrap_count=bootstrap_count, rng=rng

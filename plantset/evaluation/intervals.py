@@ -78,17 +78,25 @@ def percentile_estimate(value: float, samples_R: NDArray[np.float64], num_groups
 
 
 def mean_estimate(
-    values_N: NDArray[Any], group_index_N: NDArray[np.int64], count: int, rng: np.random.Generator
+    values_N: NDArray[Any],
+    group_index_N: NDArray[np.int64],
+    count: int,
+    rng: np.random.Generator,
+    *,
+    is_share: bool = True,
 ) -> Estimate:
     """Return the mean over photos, with its interval by resampled groups.
 
     When every photo agrees (all right, all wrong) resampling sees no spread; the Wilson score interval over groups
     is given instead, so that 12 leaves out of 12 do not claim certainty.
+
+    Args:
+        is_share: whether values are 0 or 1; of differences and sizes that all agree no interval is known.
     """
     values = values_N.astype(np.float64)
     value = float(values.mean())
     num_groups = int(group_index_N.max()) + 1
-    if count and num_groups > 1 and values.min() == values.max() and value in (0.0, 1.0):
+    if is_share and count and num_groups > 1 and values.min() == values.max() and value in (0.0, 1.0):
         return Estimate(value, *_wilson(value, num_groups))
     columns_N2 = np.column_stack([values, np.ones(len(values))])
     totals_R2 = bootstrap_totals(group_sums(columns_N2, group_index_N), count, rng)

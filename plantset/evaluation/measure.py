@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plantset import __version__
-from plantset.core.classes import class_infos
+from plantset.core.classes import ClassInfo, class_infos
 from plantset.core.errors import DataError
 from plantset.core.language import message_language, tr
 from plantset.core.records import Record
@@ -75,7 +75,8 @@ def evaluate_model(
         DataError: no photo of the split is of a class that the model knows; a photo cannot be read.
     """
     scored, unlearned = _choose_records(records, model.class_names, config)
-    truth = _make_truth(scored, records, model.class_names)
+    infos = known_classes(model, records)
+    truth = _make_truth(scored, records, infos)
     source = PhotoSource(images_dir, config.batch_size, config.num_workers, config.tta)
     language = content_language(config, model)
     notes = plan_notes(scored, language, config.seed) if model.takes_notes else no_notes(len(scored))
@@ -86,14 +87,14 @@ def evaluate_model(
     predictions = predict_split(model, scored, truth.labels_N, notes, plan, source, seeded(config, ORDER_STREAM))
     probs_NC = probabilities(predictions.logits_NC, model.calibration.temperature)
     captions, caption_rows = _judge_captions(model, scored, records, references, probs_NC, predictions, config)
-    results = _score(model, scored, records, unlearned, truth, predictions, captions, source, config)
+    results = _score(model, scored, records, unlearned, infos, truth, predictions, captions, source, config)
     return Evaluation(
         results=results,
         prediction_rows=PredictionRows(scored, predictions, notes, model.class_names, model.calibration, caption_rows),
         confusion_counts_CC=count_confusions(probs_NC.argmax(axis=1), truth.labels_N, len(model.class_names)),
         class_names=model.class_names,
         crops=truth.crops,
-        titles=_titles(records, model.class_names),
+        titles={info.class_id: title_of(info, message_language()) for info in infos},
         confusion_photos=show_confusions(
             results.classification.confusions, scored, probs_NC, model.class_names, source
         ),
@@ -105,6 +106,7 @@ def _score(
     scored: Sequence[Record],
     records: Sequence[Record],
     unlearned: Sequence[Record],
+    infos: Sequence[ClassInfo],
     truth: Truth,
     predictions: SplitPredictions,
     captions: CaptionScores | None,
@@ -158,14 +160,14 @@ def _score(
         background=judge_masked_leaves(model, scored, truth, predictions, source, config) if config.masks_dir else None,
         retrieval=judge_retrieval(model, scored, truth, predictions, config),
         captions=captions,
-        naming=judge_naming(model, scored, records, truth, predictions, config),
+        naming=judge_naming(model, scored, infos, truth, predictions, config),
     )
 
 
-def _titles(records: Sequence[Record], class_names: tuple[str, ...]) -> dict[str, str]:
-    """Return class id -> what people call it in the language of messages; ids that no record has keep their name."""
-    infos = {info.class_id: info for info in class_infos(records)}
-    return {name: title_of(infos[name], message_language()) if name in infos else name for name in class_names}
+def known_classes(model: EvaluatedModel, records: Sequence[Record]) -> tuple[ClassInfo, ...]:
+    """Return what is known of each class of the model, in index order: by the manifest where it has the class."""
+    here = {info.class_id: info for info in class_infos(records)}
+    return tuple(here.get(info.class_id, info) for info in model.classes)
 
 
 def _choose_records(
@@ -197,17 +199,18 @@ def _choose_records(
     return scored, [record for record in of_split if record.class_id not in known]
 
 
-def _make_truth(scored: Sequence[Record], records: Sequence[Record], class_names: tuple[str, ...]) -> Truth:
-    index = {class_id: position for position, class_id in enumerate(class_names)}
+def _make_truth(scored: Sequence[Record], records: Sequence[Record], infos: Sequence[ClassInfo]) -> Truth:
+    index = {info.class_id: position for position, info in enumerate(infos)}
     crops: dict[str, set[str | None]] = {}
     for record in records:
         crops.setdefault(record.class_id, set()).add(record.crop)
-    only_crop = {class_id: next(iter(found)) for class_id, found in crops.items() if len(found) == 1}
+    only_crop = {info.class_id: info.crop for info in infos}
+    only_crop |= {class_id: next(iter(found)) if len(found) == 1 else None for class_id, found in crops.items()}
     return Truth(
         labels_N=np.array([index[record.class_id] for record in scored], dtype=np.int64),
         group_index_N=index_groups([record.group for record in scored]),
-        class_names=class_names,
-        crops=tuple(only_crop.get(class_id) for class_id in class_names),
+        class_names=tuple(index),
+        crops=tuple(only_crop[class_id] for class_id in index),
         styles=tuple(record.style for record in scored),
         sources=tuple(record.source for record in scored),
     )
@@ -260,7 +263,7 @@ def _judge_captions(
         predicted=tuple(model.class_names[answers[index]] for index in chosen),
         likelihood=likelihood,
     )
-    training = [record for record in records if record.split == "train"] or records
+    training = [record for record in records if record.split == "train"]
     scores = score_captions(
         described,
         training,

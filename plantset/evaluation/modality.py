@@ -1,5 +1,6 @@
-"""What the photo adds and what the note adds: the same photos under several conditions (DESIGN: never trust a
-multimodal score until each half was taken away).
+"""What the photo adds and what the note adds: the same photos under several conditions.
+
+A multimodal score is worth nothing until each half was taken away.
 
 Pure functions over predicted classes; who predicts them, and how cheaply, is `predict`'s business.
 """
@@ -139,5 +140,5 @@ def _measure_gain(
         return None
     better = (predicted[condition] == labels)[ran].astype(np.float64)
     worse = (predicted[baseline] == labels)[ran].astype(np.float64)
-    difference = mean_estimate(better - worse, renumber_groups(groups[ran]), count, rng)
+    difference = mean_estimate(better - worse, renumber_groups(groups[ran]), count, rng, is_share=False)
     return Gain(name, condition, baseline, int(ran.sum()), difference)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from plantset.clean.cues import border_pixels
+from plantset.core.classes import ClassInfo
 from plantset.core.language import tr
 from plantset.core.log import progress
 from plantset.core.preprocess import PreprocessConfig
@@ -41,6 +42,10 @@ class EvaluatedModel(Protocol):
     @property
     def class_names(self) -> tuple[str, ...]:
         """Class ids in index order."""
+
+    @property
+    def classes(self) -> tuple[ClassInfo, ...]:
+        """What training knew of each class, in index order."""
 
     @property
     def calibration(self) -> Calibration:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from plantset.core.classes import class_infos
+from plantset.core.classes import ClassInfo
 from plantset.core.records import Record
 from plantset.evaluation.background import judge_background
 from plantset.evaluation.captions import caption_text
@@ -147,7 +147,7 @@ def judge_robustness(
 def judge_naming(
     model: EvaluatedModel,
     scored: Sequence[Record],
-    records: Sequence[Record],
+    infos: Sequence[ClassInfo],
     truth: Truth,
     predictions: SplitPredictions,
     config: EvaluateConfig,
@@ -156,7 +156,6 @@ def judge_naming(
     rows = sorted(predictions.captions.generated)
     if not rows:
         return None
-    infos = [info for info in class_infos(records) if info.class_id in model.class_names]
     answers = predictions.logits_NC.argmax(axis=1)
     return score_naming(
         name_all([predictions.captions.generated[row] for row in rows], infos, content_language(config, model)),
@@ -176,7 +175,7 @@ def tta_gain(predictions: SplitPredictions, truth: Truth, config: EvaluateConfig
         for logits in (predictions.logits_NC, predictions.single_logits_NC)
     )
     rng = seeded(config, BOOTSTRAP_STREAM)
-    return mean_estimate(several - single, truth.group_index_N, config.bootstrap_count, rng)
+    return mean_estimate(several - single, truth.group_index_N, config.bootstrap_count, rng, is_share=False)
 
 
 def content_language(config: EvaluateConfig, model: EvaluatedModel) -> Literal["fr", "en"]:

@@ -102,6 +102,6 @@ def score_robustness(
             spoiled = np.stack([spoil(view, severity) for view in views_NHWC])
             right = (answer(spoiled) == labels_N).astype(float)
             accuracy = mean_estimate(right, group_index_N, bootstrap_count, rng)
-            loss = mean_estimate(right - right_clean, group_index_N, bootstrap_count, rng)
+            loss = mean_estimate(right - right_clean, group_index_N, bootstrap_count, rng, is_share=False)
             scores.append(RobustnessScore(kind, severity, len(labels_N), accuracy, loss))
     return tuple(scores)

@@ -80,9 +80,8 @@ def score_sets(
     members_NC = prediction_sets(probs_NC, calibration)
     sizes = members_NC.sum(axis=1)
     held = np.take_along_axis(members_NC, labels_N[:, None], axis=1)[:, 0]
-    coverage, mean_size, single = (
-        mean_estimate(values, group_index_N, bootstrap_count, rng) for values in (held, sizes, sizes == 1)
-    )
+    coverage, single = (mean_estimate(values, group_index_N, bootstrap_count, rng) for values in (held, sizes == 1))
+    mean_size = mean_estimate(sizes, group_index_N, bootstrap_count, rng, is_share=False)
     return SetScores(
         num_photos=len(labels_N),
         target=calibration.coverage,

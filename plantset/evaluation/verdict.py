@@ -142,11 +142,19 @@ def _sample_size(results: EvaluationResults) -> Iterator[Sentence]:
     if thin or absent:
         few = FEW_PHOTOS_OF_A_CLASS
         counts = (
-            (thin, f"have fewer than {few} photos", f"ont moins de {few} photos"),
-            (absent, "have no photo", "n'ont aucune photo"),
+            (
+                thin,
+                (f"class has fewer than {few} photos", f"classes have fewer than {few} photos"),
+                (f"classe a moins de {few} photos", f"classes ont moins de {few} photos"),
+            ),
+            (
+                absent,
+                ("class has no photo", "classes have no photo"),
+                ("classe n'a aucune photo", "classes n'ont aucune photo"),
+            ),
         )
-        said_en = [f"{count} classes {words}" for count, words, _ in counts if count]
-        said_fr = [f"{count} classes {words}" for count, _, words in counts if count]
+        said_en = [_counted(count, *words) for count, words, _ in counts if count]
+        said_fr = [_counted(count, *words) for count, _, words in counts if count]
         yield Sentence(
             "warning",
             tr(
@@ -154,6 +162,10 @@ def _sample_size(results: EvaluationResults) -> Iterator[Sentence]:
                 f"{' et '.join(said_fr)} : ne vous fiez pas à leurs scores propres.",
             ),
         )
+
+
+def _counted(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"
 
 
 def _leaves(results: EvaluationResults) -> Iterator[Sentence]:
@@ -312,6 +324,8 @@ def _captions(results: EvaluationResults) -> Iterator[Sentence]:
                 f"Sa description nomme une autre maladie ou plante que sa propre réponse dans {share} des cas.",
             ),
         )
+    if captions.class_text is None:
+        return
     better = captions.model.chrf > captions.class_text.chrf
     ours, looked_up = number(captions.model.chrf, 1), number(captions.class_text.chrf, 1)
     yield Sentence(

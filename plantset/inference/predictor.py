@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -320,12 +320,17 @@ def make_card(info: ClassInfo, language: str) -> Card | None:
                 description=texts.description,
                 symptoms=texts.symptoms,
                 management=texts.management,
-                source=dict(info.text_source),
+                source=_of_language(info.text_source, found),
                 conditions=texts.conditions,
                 confused_with=texts.confused_with,
                 sources=info.sources if "catalogue" in info.text_source.values() else (),
             )
     return None
+
+
+def _of_language(source: Mapping[str, str], language: str) -> dict[str, str]:
+    """Return the fields of that language, and those that name none."""
+    return {name: origin for name, origin in source.items() if "." not in name or name.startswith(f"{language}.")}
 
 
 def load_predictor(

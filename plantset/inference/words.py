@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from plantset.core.language import tr
+from plantset.core.page import percent
 from plantset.inference.answer import Answer
 from plantset.inference.predictor import Candidate, Prediction
 from plantset.inference.quality import warning_text
@@ -23,7 +24,7 @@ def answer_lines(answer: Answer) -> list[str]:
     in_set = {candidate.class_id for candidate in prediction.prediction_set}
     for candidate in prediction.candidates:
         mark = "*" if candidate.class_id in in_set and answered else " "
-        lines.append(f" {mark}{100 * candidate.probability:5.1f} %  {_title(candidate)}  [{candidate.class_id}]")
+        lines.append(f" {mark}{percent(candidate.probability):>7}  {_title(candidate)}  [{candidate.class_id}]")
     if answered:
         lines.append(_set_line(prediction))
     if prediction.note is not None:
@@ -53,7 +54,7 @@ def _note_lines(prediction: Prediction) -> list[str]:
     note = prediction.note
     assert note is not None
     lines: list[str] = []
-    if not note.used and not note.names_masked:
+    if note.given.strip() and not note.used and not note.names_masked:
         lines.append(
             tr(
                 "  the note was not read: this model was trained without notes",
@@ -80,7 +81,8 @@ def _note_lines(prediction: Prediction) -> list[str]:
 def _card_lines(prediction: Prediction) -> list[str]:
     card = prediction.card
     assert card is not None
-    sources = ", ".join(sorted(set(card.source.values()))) or tr("catalogue", "catalogue")
+    origins = {"user": tr("your texts", "vos textes"), "catalogue": tr("catalogue", "catalogue")}
+    sources = ", ".join(origins[origin] for origin in sorted(set(card.source.values()))) or origins["catalogue"]
     lines = [tr(f"  card ({sources}):", f"  fiche ({sources}) :")]
     lines += [tr("    check: ", "    à vérifier : ") + sentence for sentence in card.symptoms]
     lines += [tr("    favoured by: ", "    favorisé par : ") + sentence for sentence in card.conditions]

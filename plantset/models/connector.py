@@ -18,7 +18,7 @@ Grid = tuple[int, int]
 
 
 class LinearConnector(nn.Module):
-    """Two Linear + LayerNorm steps, C -> V -> D, token by token (DESIGN §2 "Widths").
+    """Two Linear + LayerNorm steps, C -> V -> D, token by token.
 
     The input is normalised first: the towers differ in scale by orders of magnitude.
     """

@@ -235,6 +235,11 @@ class LoadedModel:
         return self.card.class_names
 
     @property
+    def classes(self) -> tuple[ClassInfo, ...]:
+        """What training knew of each class, in index order."""
+        return self.card.classes
+
+    @property
     def digest(self) -> str:
         """The digest of the checkpoint that it was read from; empty for one that was not."""
         return self._checkpoint.digest

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from plantset.data.module import photo_batches
 from plantset.evaluation import calibration
@@ -19,6 +20,7 @@ from plantset.training.metrics import Judgement, judge_answers
 from plantset.training.stopping import Interrupted, StopRequest
 from plantset.training.task import Task, labels_of, val_answers
 
+_UNSEEN_PHOTOS = 8  # enough for a mean, quick for a thousand classes
 Judge = Callable[[MultimodalModel], Judgement]
 
 
@@ -44,13 +46,36 @@ def build_judge(task: Task, feeds: PhotoFeeds, strategy: Strategy, request: Stop
 def calibrate(task: Task, feeds: PhotoFeeds, strategy: Strategy) -> Calibration:
     """Fit temperature, thresholds and sets on the half of val that chose nothing; see `evaluation.calibration.fit`."""
     logits, features = val_answers(task.model, feeds.val(), strategy)
+    labels = labels_of(task, task.val_records)
     return calibration.fit(
         logits,
         features,
-        labels_of(task, task.val_records),
+        labels,
         selection=np.array(task.selection),
         calibration=np.array(task.calibration),
+        others=_answers_of_unseen(task, set(labels[list(task.selection)].tolist())) if features.shape[1] else None,
     )
+
+
+@torch.no_grad()
+def _answers_of_unseen(task: Task, seen: Set[int]) -> tuple[NDArray[np.float32], NDArray[np.int64]] | None:
+    """Return features and labels of a few training photos of each class that is not among those seen; None without."""
+    train = task.data.split("train")
+    labels = labels_of(task, train)
+    chosen: list[int] = []
+    for label in sorted(set(labels.tolist()) - seen):
+        chosen += np.flatnonzero(labels == label)[:_UNSEEN_PHOTOS].tolist()
+    if not chosen:
+        return None
+    model = task.model.eval()
+    batches = photo_batches(
+        [train[at] for at in chosen], task.data.images_dir, model.vision.preprocess, task.config.batch_size
+    )
+    features = [
+        model(model.encode_photos(pixels_BHWC.to(model.no_image.device), None), None).features_BF.float().cpu()
+        for _, pixels_BHWC in batches
+    ]
+    return torch.cat(features).numpy(), labels[chosen]
 
 
 def estimate_last_look_s(task: Task) -> float:

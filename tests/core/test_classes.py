@@ -53,3 +53,19 @@ def test_an_info_of_an_earlier_checkpoint_has_no_names_of_its_own() -> None:
         del row[name]
 
     assert class_info_from_json(row) == class_infos(RECORDS)[0]
+
+
+def test_what_is_said_of_one_photo_is_not_said_of_its_class() -> None:
+    of_class = leaf_record("a.jpg", CLASS_IDS[0], "train")
+    own = {language: dataclasses.replace(said, description="15 spots") for language, said in of_class.texts.items()}
+    of_photo = dataclasses.replace(
+        of_class, texts=own, text_source={"fr.description": "photo", "en.description": "photo", "fr.symptoms": "user"}
+    )
+
+    (alone,) = class_infos([of_photo])
+    (beside,) = class_infos([of_photo, of_class])
+
+    assert {said.description for said in alone.texts.values()} == {""}
+    assert alone.texts["fr"].symptoms == of_class.texts["fr"].symptoms
+    assert alone.text_source == {"fr.symptoms": "user"}
+    assert beside.texts == of_class.texts

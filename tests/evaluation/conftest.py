@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from plantset.core.classes import ClassInfo
 from plantset.core.preprocess import PreprocessConfig
 from plantset.core.records import ManifestMeta, Record, Texts, class_names, write_manifest
 from plantset.evaluation.config import EvaluateConfig
@@ -47,6 +48,10 @@ class ColourModel:
     calibration: Calibration = field(default_factory=lambda: Calibration(temperature=2.0))
     language: str = "fr"
     preprocess: PreprocessConfig = PREPROCESS
+
+    @property
+    def classes(self) -> tuple[ClassInfo, ...]:
+        return tuple(ClassInfo(name, name, crop=name.partition("--")[0]) for name in self.class_names)
 
     def encode_photos(self, pixels_BHWC: Tensor) -> Tensor:
         return pixels_BHWC.float().mean(dim=(1, 2))[:, None, :]

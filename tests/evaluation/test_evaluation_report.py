@@ -115,8 +115,8 @@ def test_a_leak_is_a_red_line(colour_config: EvaluateConfig) -> None:
 def test_a_page_without_notes_and_captions_says_why(colour_config: EvaluateConfig) -> None:
     page = render(colour_config, "en", ColourModel(takes_notes=False, languages=()))
 
-    assert "the photo alone was scored" in page
-    assert "None was asked for" in page
+    assert "the model takes no grower" in page
+    assert "the model writes none" in page
 
 
 def test_text_from_the_manifest_cannot_become_markup(colour_config: EvaluateConfig, tmp_path: Path) -> None:

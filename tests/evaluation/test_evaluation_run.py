@@ -381,3 +381,16 @@ def test_the_report_shows_names_with_ids_and_the_photos_of_confusions(
     assert 'tomate · mildiou <small class="soft">tomato--late-blight</small>' in page
     assert 'alt="tomato--late-blight/leaf3_0.png"' in page
     assert "data:image/jpeg;base64," in page
+
+
+def test_a_manifest_of_some_of_the_classes_is_scored_by_what_the_model_knows_of_all(
+    colour_config: EvaluateConfig,
+) -> None:
+    records = [row for row in read_records(colour_config.jsonl_file) if row.class_id == "tomato--late-blight"]
+    model = ColourModel(note_weight=0.0)
+
+    evaluation = measure(colour_config, model, records=[dataclasses.replace(row, split="val") for row in records])
+
+    assert evaluation.crops == tuple(name.partition("--")[0] for name in model.class_names)
+    assert evaluation.results.captions is not None
+    assert evaluation.results.captions.class_text is None  # no training text to look up

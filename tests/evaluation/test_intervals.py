@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse
 
 from plantset.evaluation.intervals import (
+    Estimate,
     bootstrap_totals,
     group_sums,
     index_groups,
@@ -99,3 +100,11 @@ def test_resamples_that_are_nan_are_left_out() -> None:
 
     assert estimate.low == pytest.approx(0.025)
     assert estimate.high == pytest.approx(0.975)
+
+
+def test_differences_that_all_agree_have_no_interval() -> None:
+    rng = np.random.default_rng(0)
+
+    equal = mean_estimate(np.zeros(100), np.arange(100), 200, rng, is_share=False)
+
+    assert equal == Estimate(0.0)

@@ -16,6 +16,7 @@ import torch
 from plantset.cli import main
 from plantset.core.errors import ConfigError, DataError
 from plantset.core.language import set_message_language
+from plantset.core.page import percent
 from plantset.core.photo import PhotoError
 from plantset.inference.answer import CSV_COLUMNS
 from plantset.inference.config import InferConfig
@@ -41,7 +42,7 @@ def test_a_photo_gets_an_answer_and_exit_code_zero(checkpoint: Path, photo: Path
 
     assert len(report.answers) == 1
     assert report.exit_code == 0
-    assert f"{100 * report.answers[0].prediction.candidates[0].probability:.1f} %" in report.summary()  # type: ignore[union-attr]
+    assert percent(report.answers[0].prediction.candidates[0].probability) in report.summary()  # type: ignore[union-attr]
 
 
 def test_a_torn_photo_of_a_folder_gets_an_error_and_the_others_their_answers(checkpoint: Path, folder: Path) -> None:

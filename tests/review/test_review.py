@@ -279,3 +279,12 @@ def test_a_file_about_nothing_in_the_manifest_is_refused(config: ReviewConfig, t
 
     with pytest.raises(DataError, match="no line"):
         review(config)
+
+
+def test_a_photo_that_shows_no_leaf_is_shown_as_one_that_is_unknown(config: ReviewConfig, manifest: Path) -> None:
+    photo = manifest.parent / "images" / f"{RUST}_val_0.jpg"
+    write_rows(config.predictions[0], infer_row(photo, {RUST: 0.4}, "not a leaf"))
+
+    review(config)
+
+    assert shown(config.output) == [photo.name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import dataclasses
 import hashlib
@@ -30,10 +31,12 @@ from plantset.training import announce as announce_module
 from plantset.training import run as run_module
 from plantset.training.config import TpuTrainConfig, TrainConfig
 from plantset.training.dry_run import DryRunReport
+from plantset.training.feeds import PhotoFeeds
+from plantset.training.judging import calibrate
 from plantset.training.meter import LossDivergedError
 from plantset.training.run import TrainReport, train, train_model, train_on_tpu
 from plantset.training.stopping import memory_told, seconds_of
-from plantset.training.task import val_answers
+from plantset.training.task import labels_of, prepare_task, val_answers
 from tests.fake_leaves import CLASS_IDS, write_leaves
 from tests.training.conftest import Configure
 
@@ -612,3 +615,16 @@ def test_states_that_an_earlier_run_left_do_not_push_out_those_of_this_run(confi
     train(config)
 
     assert sorted(path.name for path in config.checkpoint_dir.glob("epoch_*")) == ["epoch_002.pth", "epoch_048.pth"]
+
+
+def test_a_class_whose_val_photos_all_calibrate_is_no_unknown_one(configure: Configure) -> None:
+    task = prepare_task(configure())
+    labels = labels_of(task, task.val_records)
+    lost = int(labels[0])
+    fewer = dataclasses.replace(task, selection=tuple(at for at in task.selection if labels[at] != lost))
+    strategy = LocalStrategy(torch.device("cpu"))
+
+    rule = calibrate(fewer, PhotoFeeds(fewer, strategy), strategy).unknown
+
+    assert rule is not None
+    assert len(base64.b64decode(rule.means_CF)) == 2 * len(CLASS_IDS) * rule.num_features  # float16

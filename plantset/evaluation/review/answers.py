@@ -6,14 +6,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from plantset.core.errors import DataError
 from plantset.core.files import read_json_lines, sha256_file
 from plantset.core.language import tr
 from plantset.core.records import Record
+from plantset.models.decision import Decision
 
-_DECISIONS = ("answer", "unsure", "unknown")
+_DECISIONS = get_args(Decision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class PhotoAnswer:
     """One photo with what the model said of it, the most probable class first.
 
     Attributes:
-        decision: answer, unsure or unknown.
+        decision: one of `models.decision.Decision`.
     """
 
     record: Record

@@ -65,7 +65,7 @@ def _reasons(answer: PhotoAnswer, doubt: LabelDoubt | None) -> tuple[Reason, ...
         "conflict": _CONFLICT in answer.record.issues,
         "wrong-sure": wrong and answer.decision == "answer",
         "wrong-unsure": wrong and answer.decision != "answer",
-        "unknown": answer.decision == "unknown",
+        "unknown": answer.decision in ("unknown", "not a leaf"),
         "unsure": answer.decision == "unsure" and not wrong,
     }
     return tuple(reason for reason in REASONS if holds[reason])
