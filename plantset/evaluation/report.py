@@ -15,7 +15,7 @@ from plantset.evaluation.intervals import Estimate
 from plantset.evaluation.modality import Condition
 from plantset.evaluation.results import EvaluationResults, split_title
 from plantset.evaluation.robustness import RobustnessScore
-from plantset.evaluation.verdict import percent_with_interval, write_verdict
+from plantset.evaluation.verdict import percent_with_interval, unknown_title, write_verdict
 from plantset.knowledge.class_titles import crop_name
 
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -61,19 +61,6 @@ def render_report(
         "plain_estimate": plain_estimate,
     }
     return render_page(_TEMPLATE, write_verdict(results), values)
-
-
-def unknown_title(kind: str) -> str:
-    """Return the kind of unknown photo in the language of messages."""
-    return {
-        "unlearned classes": tr("other diseases of its crops", "autres maladies de ses cultures"),
-        "other crops": tr("other crops", "autres cultures"),
-        "given photos": tr("the photos given as unknown", "les photos données comme inconnues"),
-        "black": tr("black photos", "photos noires"),
-        "one colour": tr("one colour only", "une seule couleur"),
-        "noise": tr("noise", "bruit"),
-        "shapes": tr("coloured shapes", "formes colorées"),
-    }[kind]
 
 
 def style_title(style: str) -> str:

@@ -24,6 +24,19 @@ def write_verdict(results: EvaluationResults) -> tuple[Sentence, ...]:
     return tuple(Sentence(sentence.tone, typeset(sentence.text)) for sentence in alarms_first(found))
 
 
+def unknown_title(kind: str) -> str:
+    """Return the kind of unknown photo in the language of messages."""
+    return {
+        "unlearned classes": tr("other diseases of its crops", "autres maladies de ses cultures"),
+        "other crops": tr("other crops", "autres cultures"),
+        "given photos": tr("the photos given as unknown", "les photos données comme inconnues"),
+        "black": tr("black photos", "photos noires"),
+        "one colour": tr("one colour only", "une seule couleur"),
+        "noise": tr("noise", "bruit"),
+        "shapes": tr("coloured shapes", "formes colorées"),
+    }[kind]
+
+
 def percent_with_interval(estimate: Estimate) -> str:
     """Return "84.2% (79.0% to 88.1%)", or the value alone where there is no interval."""
     if estimate.low is None or estimate.high is None:
@@ -290,7 +303,8 @@ def _promises(results: EvaluationResults) -> Iterator[Sentence]:
                 f"({percent(sets.target, 0)} promis), avec {number(sets.mean_size.value, 1)} classes en moyenne.",
             ),
         )
-    refused = [row.refused for row in results.unknown if row.refused is not None]
+    refused = {row.kind: row.refused for row in results.unknown if row.refused is not None}
+    missed = [kind for kind, share in refused.items() if share < REFUSED_ENOUGH]
     if not refused:
         yield Sentence(
             "warning",
@@ -299,14 +313,15 @@ def _promises(results: EvaluationResults) -> Iterator[Sentence]:
                 "Il ne sait pas dire qu'une photo ne montre aucune de ses classes : rien n'a été ajusté pour cela.",
             ),
         )
-    elif min(refused) < REFUSED_ENOUGH:
+    elif missed:
+        kinds = ", ".join(f"{unknown_title(kind)} {percent(refused[kind], 0)}" for kind in missed)
         yield Sentence(
             "warning",
             tr(
-                f"Of some kinds of photos that show none of its classes it notices only {percent(min(refused), 0)}: "
-                "check that the plant is one it knows.",
-                f"Sur certaines sortes de photos d'aucune de ses classes, il n'en remarque que "
-                f"{percent(min(refused), 0)} : vérifiez que la plante est de celles qu'il connaît.",
+                f"Photos that show none of its classes pass for one of them too often; it notices of these: {kinds}. "
+                "Check that the plant is one it knows.",
+                "Des photos d'aucune de ses classes passent trop souvent pour l'une d'elles ; il en remarque : "
+                f"{kinds}. Vérifiez que la plante est de celles qu'il connaît.",
             ),
         )
 
