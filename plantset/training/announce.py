@@ -115,7 +115,7 @@ def tell_epoch(progress: Progress, config: TrainConfig, log: RunLog, *, is_kept:
     """Write the history, log the epoch, and say one line about it."""
     write_history(progress.history, config.checkpoint_dir / "history.csv")
     row = progress.history[-1]
-    log.add({f"epoch/{name}": value for name, value in row.items()}, progress.step)
+    log.add({f"epoch/{name}": value for name, value in row.items() if name != "epoch"}, progress.step)
     say(_epoch_line(row, config, is_kept))
 
 
