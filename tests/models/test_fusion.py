@@ -148,7 +148,7 @@ def _as_flava(fusion: EncoderFusion) -> dict[str, torch.Tensor]:
         "attention.query": "attention.attention.query",
         "attention.output": "attention.output.dense",
         "ffn.0": "intermediate.dense",
-        "ffn.3": "output.dense",
+        "ffn.2": "output.dense",
     }
     for index, layer in enumerate(fusion.layers):
         state, there = layer.state_dict(), f"encoder.layer.{index}"
