@@ -237,12 +237,12 @@ def test_a_loss_that_is_no_number_stops_the_run_before_it_is_saved_inside_an_epo
 
 
 def test_an_answer_that_is_no_number_stops_the_run_before_its_model_is_kept() -> None:
-    run: list[bool] = []
+    progress = Progress()
 
     with pytest.raises(LossDivergedError, match="macro_f1"):
-        run += _run(scores=[math.nan] * 4)[1]
+        _run(scores=[math.nan] * 4, progress=progress)
 
-    assert not run
+    assert (progress.kept_epoch, progress.history) == (-1, [])
 
 
 class _SecondRank(LocalStrategy):
@@ -267,7 +267,7 @@ def test_every_rank_has_the_losses_of_an_open_window_by_name_and_one_alone_their
     assert second == {"loss": 0.0}
 
 
-def test_time_for_a_first_judgement_is_set_aside_before_there_was_one() -> None:
+def test_time_for_what_comes_after_the_last_epoch_is_set_aside() -> None:
     clock = Clock(60.0, time.perf_counter(), closing_s=20.0)
 
     assert clock.left_s is not None
