@@ -20,7 +20,7 @@ from plantset.core.bounds import check_at_least
 from plantset.core.errors import DataError
 from plantset.core.language import tr
 from plantset.core.preprocess import PreprocessConfig
-from plantset.core.records import Record, Split, class_names, read_meta
+from plantset.core.records import Record, Split, class_names, iter_splits, read_meta
 from plantset.core.shards import open_photos
 from plantset.core.vocabulary import CaptionVocabulary, Vocabulary
 from plantset.data.choices import AugmentPolicy, MixPolicy, Sampling
@@ -95,8 +95,8 @@ class DataModule:
         Raises:
             DataError: the split is empty.
         """
-        chosen = tuple(record for record in self.records if record.split == split)
-        if not chosen:
+        chosen = self._by_split.get(split)
+        if chosen is None:
             counts = Counter(record.split for record in self.records)
             raise DataError(
                 tr(f"the manifest has no {split} photo", f"le manifeste n'a aucune photo {split}"),
@@ -106,6 +106,10 @@ class DataModule:
                 ),
             )
         return chosen
+
+    @cached_property
+    def _by_split(self) -> dict[Split, tuple[Record, ...]]:
+        return {split: tuple(records) for split, records in iter_splits(self.records)}
 
     @cached_property
     def class_counts(self) -> NDArray[np.int64]:

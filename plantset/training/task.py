@@ -154,8 +154,9 @@ def prepare_task(config: TrainConfig, *, rank: int = 0, world_size: int = 1, pin
         sampling=config.sampling,
         mixing=mixing,
     )
-    selection, calibration = split_val_in_two(data.split("val"), seed=config.seed)
-    check_selection(records, [data.split("val")[position] for position in selection])
+    val = data.split("val")
+    selection, calibration = split_val_in_two(val, seed=config.seed)
+    check_selection(records, [val[position] for position in selection])
     return Task(config, data, model, tuple(selection), tuple(calibration or selection))
 
 

@@ -156,6 +156,14 @@ def test_a_missing_photo_is_an_error_that_names_the_file(tmp_path: Path) -> None
     assert gone.name in refused.value.problem
 
 
+def test_a_split_is_picked_out_of_the_manifest_once(manifest: Path) -> None:
+    """Asking for it in a loop over its photos once made the start of 100,000 of them take 92 s instead of 9."""
+    data = _module(manifest)
+
+    assert data.split("val") is data.split("val")
+    assert [r.image_path for r in data.split("val")] == [r.image_path for r in data.records if r.split == "val"]
+
+
 def test_an_empty_split_is_named_with_what_there_is(tmp_path: Path) -> None:
     module = _module(write_leaves(tmp_path, (("train", 2),), classes=CLASS_IDS[:2]))
 
