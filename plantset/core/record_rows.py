@@ -27,8 +27,18 @@ class FieldMismatchError(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Field:
-    name: str
+    """What a field takes.
+
+    Attributes:
+        of_one_row: its texts are no other row's.
+        known: what tells a value from others -> that value in the record's own type; fields of one annotation share it.
+        seen: id of a JSON value -> (that value, held so that no other gets its id; what it became).
+    """
+
     annotation: str
+    of_one_row: bool
+    known: dict[str | bytes, Any]
+    seen: dict[int, tuple[Any, Any]] = dataclasses.field(default_factory=dict)
 
 
 class RowReader(Generic[RecordT]):
@@ -53,14 +63,11 @@ class RowReader(Generic[RecordT]):
         self._path = path
         self._make = maker_of(kind)
         self._convert = convert
-        self._of_one_row = of_one_row
-        self._fields = {
-            spec.name: _Field(
-                name=spec.name,
-                annotation=str(spec.type).removesuffix(" | None"),
-            )
-            for spec in dataclasses.fields(kind)  # type: ignore[arg-type]  # a dataclass is more than its constructor
-        }
+        self._fields: dict[str, _Field] = {}
+        known: dict[str, dict[str | bytes, Any]] = {}
+        for spec in dataclasses.fields(kind):  # type: ignore[arg-type]  # a dataclass is more than its constructor
+            annotation = str(spec.type).removesuffix(" | None")
+            self._fields[spec.name] = _Field(annotation, spec.name in of_one_row, known.setdefault(annotation, {}))
         self._required = [
             spec.name
             for spec in dataclasses.fields(kind)  # type: ignore[arg-type]
@@ -68,8 +75,6 @@ class RowReader(Generic[RecordT]):
         ]
         self._named = [name for name in must_be_named if name in self._fields]
         self._texts: dict[str, str] = {}
-        self._values: dict[tuple[str, bytes], Any] = {}
-        self._seen: dict[tuple[str, int], tuple[Any, Any]] = {}
 
     def read(self, number: int, row: Mapping[str, Any]) -> RecordT:
         """Return the record of one row.
@@ -78,13 +83,17 @@ class RowReader(Generic[RecordT]):
             DataError: a field is missing or of another type; file, line and field named.
         """
         values: dict[str, Any] = {}
-        fields, texts, of_one_row = self._fields, self._texts, self._of_one_row
+        fields, texts = self._fields, self._texts
         for name, value in row.items():
             field = fields.get(name)
             if value is None or field is None:
                 continue
             if type(value) is str and field.annotation == "str":  # most of them: worth no call
-                values[name] = value if name in of_one_row else texts.setdefault(value, value)
+                values[name] = value if field.of_one_row else texts.setdefault(value, value)
+                continue
+            seen = field.seen.get(id(value))  # the very object of an earlier row, where those are shared
+            if seen is not None:
+                values[name] = seen[1]
                 continue
             try:
                 values[name] = self._shared(field, value)
@@ -100,20 +109,12 @@ class RowReader(Generic[RecordT]):
 
     def _shared(self, field: _Field, value: Any) -> Any:
         """Return the checked value in the record's own type, the same object for an equal value."""
-        if type(value) is str:
-            return self._texts.setdefault(value, self._convert(field.annotation, value))
-        seen = self._seen.get((field.name, id(value)))  # the very object of an earlier row, where those are shared
-        if seen is not None:
-            return seen[1]
-        # version 2 writes no back references, so equal values have equal bytes; the digest keeps the key small
-        data = marshal.dumps(value, 2)
-        if len(data) > _SMALL_KEY_BYTES:
-            data = hashlib.sha1(data, usedforsecurity=False).digest()
-        key = (field.annotation, data)
-        if key not in self._values:
-            self._values[key] = self._convert(field.annotation, self._with_shared_texts(value))
-            self._seen[field.name, id(value)] = value, self._values[key]  # held, so that no other gets its id
-        return self._values[key]
+        key = value if type(value) is str else _digest(value)
+        if key not in field.known:
+            field.known[key] = self._convert(field.annotation, self._with_shared_texts(value))
+            if type(value) in (dict, list):
+                field.seen[id(value)] = value, field.known[key]
+        return field.known[key]
 
     def _with_shared_texts(self, value: Any) -> Any:
         if type(value) is str:
@@ -135,3 +136,9 @@ class RowReader(Generic[RecordT]):
                 "corrigez cette ligne, ou refaites le fichier : plantset clean, puis plantset map",
             ),
         )
+
+
+def _digest(value: Any) -> bytes:
+    """Return bytes that equal values have in common and others don't; short, whatever the value holds."""
+    data = marshal.dumps(value, 2)  # this version writes no back references, by which equal values would differ
+    return data if len(data) <= _SMALL_KEY_BYTES else hashlib.sha1(data, usedforsecurity=False).digest()
