@@ -84,6 +84,10 @@ class CaptionVocabulary(ABC):
         row[: len(ids)] = ids
         return row
 
+    def held(self, text: str, length: int) -> str:
+        """Return what of the text a row of `length` ids holds, as the tokenizer reads it: all, or its beginning."""
+        return self._text_of(self.word_ids(text)[: max(0, length - PROMPT_LENGTH)])
+
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text up to the end, without prompts and padding."""
         kept: list[int] = []

@@ -24,7 +24,7 @@ from plantset.core.log import progress
 from plantset.core.preprocess import PreprocessConfig
 from plantset.core.records import Record
 from plantset.data.module import photo_batches
-from plantset.evaluation.generation import LikelihoodScores, normalize_text, score_likelihood
+from plantset.evaluation.generation import LikelihoodScores, score_likelihood
 from plantset.evaluation.modality import CONDITIONS, NOT_RUN, Condition
 from plantset.evaluation.unknown import familiarity
 from plantset.knowledge.notes import grower_notes
@@ -89,8 +89,11 @@ class EvaluatedModel(Protocol):
     def caption_tokens(self, tokens_BKC: Tensor, language: str) -> list[str]:
         """Write a description of each photo from its tokens."""
 
-    def caption_nll_tokens(self, tokens_BKC: Tensor, texts: Sequence[str], language: str) -> tuple[float, int]:
-        """Return (sum of negative log-likelihoods in nats, tokens) of these texts given the photos' tokens."""
+    def caption_nll_tokens(self, tokens_BKC: Tensor, texts: Sequence[str], language: str) -> tuple[float, int, int]:
+        """Return (sum of negative log-likelihoods in nats, tokens, bytes) of these texts given the photos' tokens.
+
+        Of a text that the model cannot take whole, all three count what it takes.
+        """
 
 
 @dataclass(frozen=True)
@@ -283,10 +286,9 @@ class _Writer:
             return
         references = [self._plan.references[int(rows[at])] for at in chosen]
         texts = self._model.caption_tokens(tokens[chosen], self._plan.language)
-        nll, num_tokens = self._model.caption_nll_tokens(tokens[chosen], references, self._plan.language)
+        nll, num_tokens, num_bytes = self._model.caption_nll_tokens(tokens[chosen], references, self._plan.language)
         self._generated |= {int(rows[at]): text for at, text in zip(chosen, texts, strict=True)}
-        self._nll, self._tokens = self._nll + nll, self._tokens + num_tokens
-        self._bytes += sum(len(normalize_text(text).encode("utf-8")) for text in references)
+        self._nll, self._tokens, self._bytes = self._nll + nll, self._tokens + num_tokens, self._bytes + num_bytes
 
     def captions(self) -> Captions:
         likelihood = score_likelihood(self._nll, self._tokens, self._bytes) if self._generated else None

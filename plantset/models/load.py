@@ -337,13 +337,17 @@ class LoadedModel:
         return self.caption_tokens(self.encode_photos(pixels_BHWC), language)
 
     @torch.no_grad()
-    def caption_nll_tokens(self, tokens_BKC: Tensor, texts: Sequence[str], language: str) -> tuple[float, int]:
-        """Return (sum of negative log-likelihoods in nats, tokens) of these texts given the photos' tokens."""
+    def caption_nll_tokens(self, tokens_BKC: Tensor, texts: Sequence[str], language: str) -> tuple[float, int, int]:
+        """Return (negative log-likelihood in nats, tokens, UTF-8 bytes) of these texts together, given the photos' tokens.
+
+        Of a text longer than the captioner's row all three count what the row holds.
+        """
         vocabulary = self._vocabulary(language)
         length = self.model.config.caption_length
         rows = torch.from_numpy(np.stack([vocabulary.encode(text, language=language, length=length) for text in texts]))
         total, words = self._captioner.loss(rows.to(self.device), self._caption_context(tokens_BKC))
-        return float(total), int(words)
+        held = sum(len(vocabulary.held(text, length).encode()) for text in texts)
+        return float(total), int(words), held
 
     @property
     def compares_texts(self) -> bool:

@@ -86,11 +86,11 @@ class ColourModel:
         answers = self.predict_tokens(tokens_BKC, None).argmax(dim=1)
         return [f"La feuille porte des {SYMPTOMS[self.class_names[int(answer)]]}." for answer in answers]
 
-    def caption_nll_tokens(self, tokens_BKC: Tensor, texts: Sequence[str], language: str) -> tuple[float, int]:
+    def caption_nll_tokens(self, tokens_BKC: Tensor, texts: Sequence[str], language: str) -> tuple[float, int, int]:
         assert language in self.languages
         assert len(tokens_BKC) == len(texts)
         tokens = sum(len(text.split()) for text in texts)
-        return float(tokens * np.log(2)), tokens
+        return float(tokens * np.log(2)), tokens, sum(len(text.encode()) for text in texts)
 
 
 @pytest.fixture(scope="session")

@@ -144,9 +144,29 @@ def test_caption_likelihood_counts_text_and_end_of_every_photo(path: Path, photo
     assert vocabulary is not None
     tokens_of_one = int((vocabulary.encode(text, language="fr", length=16) > 0).sum()) - 2  # without the prompt
 
-    nats, tokens = loaded.caption_nll_tokens(loaded.encode_photos(torch.from_numpy(photos)), [text, text], "fr")
+    nats, tokens, num_bytes = loaded.caption_nll_tokens(
+        loaded.encode_photos(torch.from_numpy(photos)), [text, text], "fr"
+    )
 
-    assert tokens == 2 * tokens_of_one
+    assert (tokens, num_bytes) == (2 * tokens_of_one, 2 * len(text))
+    assert nats > 0
+
+
+def test_of_a_text_that_is_cut_the_bytes_are_counted_that_the_captioner_reads(path: Path, photos: np.ndarray) -> None:
+    loaded = load_model(path)
+    vocabulary = loaded.card.vocabulary
+    assert vocabulary is not None
+    long = "Feuille verte " * 40
+    kept = vocabulary.held(long, loaded.model.config.caption_length)
+
+    nats, tokens, num_bytes = loaded.caption_nll_tokens(
+        loaded.encode_photos(torch.from_numpy(photos[:1])), [long], "fr"
+    )
+
+    assert long.startswith(kept)
+    assert 0 < len(kept) < len(long)
+    assert num_bytes == len(kept)
+    assert tokens == loaded.model.config.caption_length - 2
     assert nats > 0
 
 
