@@ -338,7 +338,7 @@ class LoadedModel:
 
     @torch.no_grad()
     def caption_nll_tokens(self, tokens_BKC: Tensor, texts: Sequence[str], language: str) -> tuple[float, int, int]:
-        """Return (negative log-likelihood in nats, tokens, UTF-8 bytes) of these texts together, given the photos' tokens.
+        """Return (negative log-likelihood in nats, tokens, UTF-8 bytes) of these texts together, each given its photo.
 
         Of a text longer than the captioner's row all three count what the row holds.
         """
