@@ -1,14 +1,16 @@
-"""Which score tells photos of none of the learned classes? Four methods on one trained model, by kind of photo.
+"""Which score tells photos of none of the learned classes? Five of them on one trained model, by kind of photo.
 
-    .venv/bin/python benchmarks/unknown.py real_run [FOLDER_OF_OTHER_PHOTOS]
+    python benchmarks/unknown.py real_run [--photos FOLDER] [--hold-out CROP_OR_CLASS …]
 
 `real_run` is what `make real` leaves. Reference photos are the selection half of val, known photos are the calibration
-half: the test split stays closed.
+half: the test split stays closed. With --hold-out a model of the same road learns without these crops and classes
+(its tower frozen, three epochs: minutes), and their val photos are two kinds more.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from plantset.core.photo import PhotoError, decode_photo
-from plantset.core.records import find_images_dir, read_records
+from plantset.core.records import ManifestMeta, Record, class_names, find_images_dir, read_records, write_manifest
 from plantset.data.geometry import fit_photo
 from plantset.data.module import split_val_in_two
 from plantset.evaluation.intervals import index_groups
@@ -31,23 +33,57 @@ from plantset.evaluation.unknown import (
     score_unknown,
 )
 from plantset.models.load import LoadedModel, load_model
+from plantset.training.config import TrainConfig
+from plantset.training.run import train
 
 DRAWN_COUNT, RESAMPLES = 24, 300
 
 
-def main(run_dir: Path, others: Path | None) -> int:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run_dir", type=Path)
+    parser.add_argument("--photos", type=Path, help="a folder of photos of no class, as a kind of its own")
+    parser.add_argument("--hold-out", nargs="+", default=[], metavar="CROP_OR_CLASS")
+    asked = parser.parse_args()
     torch.set_num_threads(2)
-    model = load_model(run_dir / "checkpoints" / "best_model.pth")
-    manifest = run_dir / "multimodal_dataset.jsonl"
+    manifest = asked.run_dir / "multimodal_dataset.jsonl"
     records = read_records(manifest)
-    source = PhotoSource(find_images_dir(manifest, records, None), 32, 0)
-    val = [record for record in records if record.split == "val"]
+    images_dir = find_images_dir(manifest, records, None)
+    source = PhotoSource(images_dir, 32, 0)
+    held_out = [record for record in records if {record.crop, record.class_id} & set(asked.hold_out)]
+    known = [record for record in records if not {record.crop, record.class_id} & set(asked.hold_out)]
+    checkpoints = train_without(asked.run_dir, known, images_dir) if held_out else asked.run_dir / "checkpoints"
+    model = load_model(checkpoints / "best_model.pth")
+    kinds = {kind: answer_views(model, views, source) for kind, views in _strange(model, asked.photos).items()}
+    crops = {record.crop for record in known}
+    for kind, chosen in (
+        ("other class", [record for record in held_out if record.split == "val" and record.crop in crops]),
+        ("other crop", [record for record in held_out if record.split == "val" and record.crop not in crops]),
+    ):
+        if chosen:
+            kinds[kind] = answer_records(model, chosen, source)
+    compare(model, [record for record in known if record.split == "val"], kinds, source)
+
+
+def train_without(run_dir: Path, known: Sequence[Record], images_dir: Path) -> Path:
+    """Train on these records; return the folder of checkpoints. What is there already goes on, or is kept."""
+    manifest = run_dir / "held_out" / "known.jsonl"
+    manifest.parent.mkdir(exist_ok=True)
+    write_manifest(manifest, known, ManifestMeta(str(images_dir.resolve()), class_names(known), seed=0, command=""))
+    config = TrainConfig(
+        jsonl_file=manifest, checkpoint_dir=manifest.parent / "checkpoints", freeze_vision=True, epochs=3, resume="auto"
+    )
+    train(config)
+    return config.checkpoint_dir
+
+
+def compare(model: LoadedModel, val: Sequence[Record], kinds: dict[str, PhotoAnswers], source: PhotoSource) -> None:
+    """Print a row for each kind of photo."""
     selection, calibration = split_val_in_two(val, seed=0)
     reference = answer_records(model, [val[at] for at in selection], source)
     labels = np.array([model.class_names.index(val[at].class_id) for at in selection])
     known = answer_records(model, [val[at] for at in calibration], source)
     groups = index_groups([val[at].group for at in calibration])
-    kinds = {kind: answer_views(model, views, source) for kind, views in _strange(model, others).items()}
     known_scores = _scores(reference, labels, known)
     print(f"plantset; torch {torch.__version__}; reference n = {len(selection)}, known n = {len(calibration)}")
     print(f"{'kind':16}{'n':>5}  " + "".join(f"{name:>32}" for name in known_scores))
@@ -68,7 +104,6 @@ def main(run_dir: Path, others: Path | None) -> int:
             low, high = score.auroc.low or score.auroc.value, score.auroc.high or score.auroc.value
             cells.append(f"{score.auroc.value:.3f} [{low:.3f}, {high:.3f}] FPR {score.fpr_at_95.value:.2f}")
         print(f"{kind:16}{len(answers.logits_NC):>5}  " + "".join(f"{cell:>32}" for cell in cells))
-    return 0
 
 
 def _scores(reference: PhotoAnswers, labels: NDArray[np.int64], asked: PhotoAnswers) -> dict[str, NDArray[np.float64]]:
@@ -93,6 +128,4 @@ def _strange(model: LoadedModel, others: Path | None) -> dict[str, NDArray[np.ui
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        sys.exit(__doc__)
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) == 3 else None))
+    main()
