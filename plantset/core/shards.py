@@ -186,7 +186,7 @@ class ShardPhotos:
         return len(self._rows_N)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_open": {}}
+        return {**self.__dict__, "_open": {}, "_names": None}  # opened and read again where they are asked for
 
     def __getitem__(self, at: int) -> bytes:
         """Return the bytes of photo `at`.
