@@ -46,7 +46,7 @@ xla: $(XLA_STAMP) ## make .venv-xla, which computes a TPU's programs on this CPU
 $(XLA_STAMP): pyproject.toml constraints-xla.txt
 	@test -x $(XLA_VENV)/bin/python || $(PYTHON) -m venv $(XLA_VENV)
 	$(XLA_VENV)/bin/python -m pip install --disable-pip-version-check --constraint constraints-xla.txt \
-		--editable . torch_xla pytest
+		--editable '.[s3,shards]' torch_xla pytest 'moto[server]'
 	@touch $(XLA_STAMP)
 
 test-xla: xla ## run the tests of XLA, on 1, 4 and 8 devices that this CPU stands for | lancer les tests de XLA, sur 1, 4 et 8 appareils simulés par ce processeur

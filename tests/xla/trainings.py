@@ -17,6 +17,8 @@ from typing import Any
 
 import torch
 
+from plantset.data.config import ShardConfig
+from plantset.data.shard import shard
 from plantset.models.load import load_model
 from plantset.runtime.checkpoint import load_checkpoint
 from plantset.runtime.launch import launch
@@ -159,7 +161,20 @@ def small_scene(_: Path) -> dict[str, Any]:
     return small.through_xla()
 
 
-SCENES: dict[str, Callable[..., Any]] = {"parity": parity, "whole": whole, "small": small_scene}
+def store(folder: Path) -> dict[str, Any]:
+    """Train from the photos' files, and from shards of them in a store."""
+    import s3fs
+
+    config = dataclasses.replace(base_config(folder), device="xla", epochs=1)
+    shards = Path("s3://leaves/shards")
+    s3fs.S3FileSystem().mkdir("leaves")
+    shard(ShardConfig(jsonl_file=config.jsonl_file, output_dir=shards))
+    train_on_tpu(dataclasses.replace(config, checkpoint_dir=folder / "from_files"))
+    train_on_tpu(dataclasses.replace(config, checkpoint_dir=folder / "from_store", jsonl_file=shards))
+    return {"differing": _differing(folder / "from_files" / "last_model.pth", folder / "from_store" / "last_model.pth")}
+
+
+SCENES: dict[str, Callable[..., Any]] = {"parity": parity, "whole": whole, "small": small_scene, "store": store}
 
 
 @contextmanager
