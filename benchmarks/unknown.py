@@ -1,4 +1,4 @@
-"""Which score tells photos of none of the learned classes? Five of them on one trained model, by kind of photo.
+"""Which score tells photos of none of the learned classes? Six of them on one trained model, by kind of photo.
 
     python benchmarks/unknown.py real_run [--photos FOLDER] [--hold-out CROP_OR_CLASS …]
 
@@ -25,13 +25,14 @@ from plantset.evaluation.intervals import index_groups
 from plantset.evaluation.predict import PhotoAnswers, PhotoSource, answer_records, answer_views
 from plantset.evaluation.unknown import (
     draw_non_photos,
-    energy,
+    fit_unknown_rule,
     mahalanobis,
     max_softmax,
     nearest_mean,
     nearest_neighbour,
     score_unknown,
 )
+from plantset.models.decision import UnknownRule, energy
 from plantset.models.load import LoadedModel, load_model
 from plantset.training.config import TrainConfig
 from plantset.training.run import train
@@ -84,12 +85,13 @@ def compare(model: LoadedModel, val: Sequence[Record], kinds: dict[str, PhotoAns
     labels = np.array([model.class_names.index(val[at].class_id) for at in selection])
     known = answer_records(model, [val[at] for at in calibration], source)
     groups = index_groups([val[at].group for at in calibration])
-    known_scores = _scores(reference, labels, known)
+    rule = fit_unknown_rule(reference.features_NF, labels, (known.logits_NC, known.features_NF), known_error=0.05)
+    known_scores = _scores(reference, labels, known, rule)
     print(f"plantset; torch {torch.__version__}; reference n = {len(selection)}, known n = {len(calibration)}")
     print(f"{'kind':16}{'n':>5}  " + "".join(f"{name:>32}" for name in known_scores))
     for kind, answers in kinds.items():
         cells = []
-        for name, strange in _scores(reference, labels, answers).items():
+        for name, strange in _scores(reference, labels, answers, rule).items():
             rng = np.random.default_rng(0)
             score = score_unknown(
                 kind,
@@ -106,13 +108,17 @@ def compare(model: LoadedModel, val: Sequence[Record], kinds: dict[str, PhotoAns
         print(f"{kind:16}{len(answers.logits_NC):>5}  " + "".join(f"{cell:>32}" for cell in cells))
 
 
-def _scores(reference: PhotoAnswers, labels: NDArray[np.int64], asked: PhotoAnswers) -> dict[str, NDArray[np.float64]]:
+def _scores(
+    reference: PhotoAnswers, labels: NDArray[np.int64], asked: PhotoAnswers, rule: UnknownRule | None
+) -> dict[str, NDArray[np.float64]]:
+    assert rule is not None
     return {
         "max softmax": max_softmax(asked.logits_NC),
         "energy": energy(asked.logits_NC),
         "nearest neighbour": nearest_neighbour(reference.features_NF, asked.features_NF),
         "Mahalanobis": mahalanobis(reference.features_NF, labels, asked.features_NF),
         "nearest class mean": nearest_mean(reference.features_NF, labels, asked.features_NF),
+        "energy + class mean": rule.familiarity(asked.logits_NC, asked.features_NF),
     }
 
 

@@ -99,7 +99,9 @@ def fit(
         class_quantiles=class_conditional_quantiles(probs, labels, COVERAGE),
         target_error=TARGET_ERROR,
         coverage=COVERAGE,
-        unknown=fit_unknown_rule(known_features, known_labels, features_NF[calibration], known_error=KNOWN_ERROR),
+        unknown=fit_unknown_rule(
+            known_features, known_labels, (logits, features_NF[calibration]), known_error=KNOWN_ERROR
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from plantset.core.records import Record
 from plantset.evaluation.classification import TOP_K
 from plantset.evaluation.modality import NOT_RUN
 from plantset.evaluation.predict import NotePlan, SplitPredictions
-from plantset.models.decision import Calibration, decide, prediction_set, probabilities
+from plantset.models.decision import Calibration, decide, is_unknown, prediction_set, probabilities
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class PredictionRows:
         probs_C = probabilities(self.predictions.logits_NC[at : at + 1], self.calibration.temperature)[0]
         top_K = np.argsort(-probs_C, kind="stable")[:TOP_K]
         best = int(top_K[0])
+        familiarity = float(self.predictions.familiarity_N[at])
         return {
             "image_path": record.image_path,
             "label": record.label,
@@ -51,7 +52,7 @@ class PredictionRows:
             "predicted": names[best],
             "probability": float(probs_C[best]),
             "correct": names[best] == record.class_id,
-            "decision": decide(probs_C, self.calibration, unknown=self._is_unknown(at)),
+            "decision": decide(probs_C, self.calibration, unknown=is_unknown(familiarity, self.calibration)),
             "prediction_set": [names[k] for k in prediction_set(probs_C, self.calibration)],
             "top5": [{"class_id": names[k], "probability": float(probs_C[k])} for k in top_K],
             "split": record.split,
@@ -61,10 +62,6 @@ class PredictionRows:
             "conditions": {name: self._name(answers, at) for name, answers in self.predictions.predicted.items()},
             "caption": self.caption_rows.get(record.image_path),
         }
-
-    def _is_unknown(self, at: int) -> bool:
-        rule = self.calibration.unknown
-        return rule is not None and bool(self.predictions.familiarity_N[at] < rule.threshold)
 
     def _name(self, answers_N: NDArray[np.int64], at: int) -> str | None:
         return self.class_names[answers_N[at]] if answers_N[at] != NOT_RUN else None

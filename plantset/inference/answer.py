@@ -14,7 +14,9 @@ from plantset import __version__
 from plantset.core.files import write_json, write_json_lines, write_text
 from plantset.inference.predictor import ModelVersion, Prediction
 
-SCHEMA_VERSION = 4  # 4: "not a leaf", confidence, warnings, model; 3: description contradicts; 2: unknown, familiarity
+# 5: familiarity in units of its spread, by energy too; 4: "not a leaf", confidence, warnings, model; 3: description
+# contradicts; 2: unknown, familiarity
+SCHEMA_VERSION = 5
 OUTPUT_SUFFIXES = (".json", ".jsonl", ".csv")
 CSV_COLUMNS = (
     "image", "error", "decision", "confidence", "class_id", "crop", "disease", "probability", "second_class_id",

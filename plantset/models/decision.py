@@ -22,16 +22,20 @@ _EPSILON = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class UnknownRule:
-    """Tells a photo that shows none of the learned classes by how far its features point from every class's mean.
+    """Tells a photo that shows none of the learned classes by two things that fail on different photos.
 
-    Chosen by measurement (evaluation/unknown.py): features standardised, then the largest cosine to a class mean.
+    What no leaf looks like has features that point away from every class's mean; another disease or plant has logits
+    that are all low. Chosen by measurement (`evaluation.unknown`): each in units of its spread over known photos, and
+    their sum. A rule of an earlier version weighs the features alone.
 
     Attributes:
         threshold: a photo whose familiarity is below is unknown.
         known_error: the share of photos of learned classes that the threshold was set to refuse.
         num_photos: how many photos the class means rest on.
-        means_CF: of standardised features, unit length; float16 in base64, as is all below: it travels as JSON.
+        means_CF: of standardised features, unit length; float16 in base64, as are the next two: it travels as JSON.
         centre_F, scale_F: what standardises the features.
+        cosine_mean, energy_mean: over known photos, of the cosine to the nearest class mean and of the energy.
+        cosine_gain, energy_gain: what each is multiplied with, one over its standard deviation.
     """
 
     threshold: float
@@ -41,8 +45,22 @@ class UnknownRule:
     means_CF: str
     centre_F: str
     scale_F: str
+    cosine_mean: float = 0.0
+    cosine_gain: float = 1.0
+    energy_mean: float = 0.0
+    energy_gain: float = 0.0
 
-    def familiarity(self, features_NF: NDArray[np.floating]) -> NDArray[np.float64]:
+    def familiarity(self, logits_NC: NDArray[np.floating], features_NF: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return how much each photo looks like the learned classes, (N,): 0 is the average of known photos.
+
+        Args:
+            logits_NC: of the photos alone, not calibrated.
+            features_NF: what the classifier reads of them.
+        """
+        cosine_N, energy_N = self.nearest_mean(features_NF), energy(logits_NC)
+        return (cosine_N - self.cosine_mean) * self.cosine_gain + (energy_N - self.energy_mean) * self.energy_gain
+
+    def nearest_mean(self, features_NF: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the cosine (N,) between each photo's standardised features and the nearest class mean, -1..1."""
         standard = (features_NF.astype(np.float64) - _unpack(self.centre_F)) / _unpack(self.scale_F)
         means = _unpack(self.means_CF).reshape(-1, self.num_features)
@@ -106,15 +124,21 @@ def probabilities(logits_NC: NDArray[np.float32], temperature: float) -> NDArray
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
 
 
-def is_unknown(features_NF: NDArray[np.floating], calibration: Calibration) -> NDArray[np.bool_]:
-    """Tell for each photo whether it looks like none of the learned classes; never where no rule was fitted.
+def energy(logits_NC: NDArray[Any]) -> NDArray[np.float64]:
+    """Return log-sum-exp of the logits, the negative free energy (Liu et al. 2020, arXiv 2010.03759)."""
+    logits = logits_NC.astype(np.float64)
+    highest_N1 = logits.max(axis=1, keepdims=True)
+    return np.asarray(highest_N1[:, 0] + np.log(np.exp(logits - highest_N1).sum(axis=1)))
+
+
+def is_unknown(familiarity: float | None, calibration: Calibration) -> bool:
+    """Tell whether a photo looks so little like the learned classes that it shows none; never where no rule was fitted.
 
     Args:
-        features_NF: what the classifier reads of the photo alone.
+        familiarity: by the calibration's own rule, `UnknownRule.familiarity`.
     """
-    if calibration.unknown is None:
-        return np.zeros(len(features_NF), dtype=np.bool_)
-    return calibration.unknown.familiarity(features_NF) < calibration.unknown.threshold
+    rule = calibration.unknown
+    return rule is not None and familiarity is not None and familiarity < rule.threshold
 
 
 def decide(

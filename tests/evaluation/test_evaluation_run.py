@@ -283,7 +283,8 @@ def test_a_model_with_a_rule_calls_black_photos_unknown(colour_config: EvaluateC
     labels = np.arange(64) % len(COLOURS)
     shades = np.array([COLOURS[name] for name in sorted(COLOURS)], dtype=np.float64)[labels]
     features = shades + np.random.default_rng(0).normal(scale=4, size=shades.shape)
-    rule = fit_unknown_rule(features, labels, features, known_error=0.05)
+    logits = 9.0 * np.eye(len(COLOURS))[labels]
+    rule = fit_unknown_rule(features, labels, (logits, features), known_error=0.05)
     model = ColourModel(calibration=Calibration(temperature=2.0, unknown=rule))
 
     evaluation = measure(colour_config, model)

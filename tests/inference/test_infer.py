@@ -139,7 +139,7 @@ def test_the_json_has_the_documented_keys(checkpoint: Path, photo: Path, tmp_pat
     assert set(row["note"]) == {"given", "used", "names_masked", "first_without", "changed_answer"}
     assert set(row["description"]) == {"text", "language", "generated", "contradicts", "names"}
     assert row["description"]["generated"] is True
-    assert row["schema_version"] == 4
+    assert row["schema_version"] == 5
 
 
 def test_json_lines_have_a_row_a_photo_and_an_error_row_for_the_torn_one(
