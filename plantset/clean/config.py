@@ -23,7 +23,8 @@ class CleanConfig:
     min_size: int = option(
         256,
         en="smallest short side in pixels; smaller photos are rejected. Lower it for thumbnails (96 still works)",
-        fr="plus petit côté minimal en pixels ; les photos plus petites sont rejetées. Baissez-le pour des vignettes",
+        fr="plus petit côté minimal en pixels ; les photos plus petites sont rejetées. Baissez-le pour des vignettes"
+        " (96 convient encore)",
     )
     target_size: int = option(
         512,

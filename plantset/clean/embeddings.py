@@ -32,6 +32,7 @@ from plantset.clean.verify import (
 )
 from plantset.core.files import write_bytes
 from plantset.core.photo import decode_photo
+from plantset.core.storage import read_stored
 
 NEIGHBOURS = 3
 MIN_SIMILARITY = 0.65  # cosine of centred features; the lowest of re-shots that geometry confirmed was 0.68
@@ -121,7 +122,7 @@ def _embed(photos: Sequence[LeafPhoto], memory: _Memory) -> None:
 
 
 def _squashed(path: Path) -> NDArray[np.uint8]:
-    pixels = decode_photo(path, longer_side_px=2 * _SIDE).pixels
+    pixels = decode_photo(read_stored(path), longer_side_px=2 * _SIDE).pixels
     method = cv2.INTER_AREA if min(pixels.shape[:2]) > _SIDE else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(pixels, (_SIDE, _SIDE), interpolation=method), dtype=np.uint8)
 
@@ -147,7 +148,7 @@ def _nearest(features: Features) -> Iterator[Pair]:
 def _verify(photos: Sequence[LeafPhoto], candidates: Sequence[Pair], memory: _Memory) -> None:
     @lru_cache(maxsize=_REMEMBERED)
     def describe(index: int) -> LocalFeatures:
-        return local_features(decode_photo(photos[index].path, longer_side_px=VERIFY_SIZE_PX).pixels)
+        return local_features(decode_photo(read_stored(photos[index].path), longer_side_px=VERIFY_SIZE_PX).pixels)
 
     unknown = [pair for pair in candidates if _key(photos, pair) not in memory.inliers]
     for number, pair in enumerate(unknown):

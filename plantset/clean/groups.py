@@ -156,7 +156,8 @@ def _named_copies(members: Sequence[GroupMember]) -> list[_Pair]:
         derived = [index for index in family if not _is_source(members[index].stem)]
         told = [index for index in derived if sources or not says_copy(members[index].stem)]
         pairs += _stars([[*sources, *told]] if told else [])
-        pairs += _look_alike(members, [(derived[0], other) for other in derived[1:] if other not in told])
+        untold = sorted(set(derived[1:]) - set(told))
+        pairs += _look_alike(members, [(derived[0], other) for other in untold])
     return pairs
 
 

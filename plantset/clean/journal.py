@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ class JournalWriter:
         self._written_at_s = time.monotonic()
 
     def __enter__(self) -> Self:
-        cut_off = self._path.exists() and self._path.read_bytes()[-1:] not in (b"", b"\n")
+        cut_off = _last_byte(self._path) not in (b"", b"\n")
         self._file = self._path.open("ab", buffering=0)
         if cut_off:  # by a kill: the part stays a line of its own, which reading leaves out
             self._file.write(b"\n")
@@ -151,3 +152,11 @@ def _parse(line: bytes) -> Any:
         return json.loads(line)
     except ValueError:
         return None
+
+
+def _last_byte(path: Path) -> bytes:
+    if not path.exists() or not path.stat().st_size:
+        return b""
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1)

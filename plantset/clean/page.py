@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -25,6 +25,7 @@ _PICTURE_PX = 132
 _PICTURE_QUALITY = 60
 _PICTURES = 6  # of one problem
 _GROUPS = 16  # of copies under different labels
+_OF_A_GROUP = 8
 _NAMES = 20  # of refused files, for each reason
 _MATRIX = (150, 30)  # classes × collections that still read as a picture
 
@@ -54,16 +55,18 @@ def render_clean_page(
     """
     pictures = _Pictures(report.images_dir)
     families = _families(records)
-    conflicts = [group for group in families if any(LABEL_CONFLICT in record.issues for record in group)]
-    leaks = [group for group in families if len({record.split for record in group}) > 1]
-    copies = [group for group in families if group not in conflicts and group not in leaks]
+    conflicts = [group for group in families if _has_conflict(group)]
+    leaks = [group for group in families if _is_spread(group)]
+    copies = [group for group in families if not _has_conflict(group) and not _is_spread(group)]
     values: dict[str, Any] = {
         "report": report,
         "audit": audit,
         "splits": [split for split in SPLITS if any(split in count.by_split for count in audit.classes)],
-        "conflicts": [pictures.of(group) for group in conflicts[:_GROUPS]],
+        "conflicts": [pictures.of(_one_of_each(group, lambda record: record.label)) for group in conflicts[:_GROUPS]],
         "num_conflicts": len(conflicts),
-        "leaks": [pictures.of(group, note="split") for group in leaks[:_PICTURES]],
+        "leaks": [
+            pictures.of(_one_of_each(group, lambda record: record.split), note="split") for group in leaks[:_PICTURES]
+        ],
         "num_leaks": len(leaks),
         "copies": [pictures.of(group[:4]) for group in copies[:_PICTURES]],
         "num_copies": len(copies),
@@ -102,6 +105,21 @@ def _families(records: Sequence[CleanRecord]) -> list[list[CleanRecord]]:
         groups[record.group].append(record)
     several = [group for group in groups.values() if len(group) > 1]
     return sorted(several, key=lambda group: (len({record.label for record in group}) == 1, group[0].source_path))
+
+
+def _has_conflict(group: Sequence[CleanRecord]) -> bool:
+    return any(LABEL_CONFLICT in record.issues for record in group)
+
+
+def _is_spread(group: Sequence[CleanRecord]) -> bool:
+    return len({record.split for record in group}) > 1
+
+
+def _one_of_each(group: Sequence[CleanRecord], of: Callable[[CleanRecord], str]) -> list[CleanRecord]:
+    """Return a photo of each kind first, then others, few enough to be shown: a burst may hold thousands."""
+    first: dict[str, CleanRecord] = {}
+    others = [record for record in group if first.setdefault(of(record), record) is not record]
+    return [*first.values(), *others][:_OF_A_GROUP]
 
 
 def _flagged(records: Sequence[CleanRecord], pictures: _Pictures) -> list[tuple[str, int, list[Picture]]]:

@@ -16,6 +16,7 @@ from plantset.clean.scan import FoundFile
 from plantset.clean.split import SplitMember, strongest
 from plantset.core.photo import decode_photo
 from plantset.core.records import RejectedRecord, Split
+from plantset.core.storage import read_stored
 
 EXACT_COPY = "exact-copy"
 NEAR_COPY = "near-copy"
@@ -185,7 +186,7 @@ def _quality(candidate: Candidate) -> tuple[int, int, float, str]:
 
 def _are_pixels_equal(first: Path, second: Path) -> bool:
     """Decode both in full; two decoders may round one grey level apart."""
-    one, other = (decode_photo(path).pixels for path in (first, second))
+    one, other = (decode_photo(read_stored(path)).pixels for path in (first, second))
     return one.shape == other.shape and int(np.abs(one.astype(np.int16) - other).max()) <= 1
 
 

@@ -324,7 +324,10 @@ def _plain(value: Any) -> Any:
     """Return dataclasses as objects, however deep; texts and tuples stay, which `dataclasses.asdict` would copy."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+    if not dataclasses.is_dataclass(value):
+        return value
+    kind: Any = type(value)
+    return {name: _plain(getattr(value, name)) for name in _field_names(kind)}
 
 
 _OF_ONE_CLASS = (

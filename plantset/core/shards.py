@@ -289,21 +289,28 @@ _TEXT_TYPES = ("str", "Split")
 
 def _records(table: Any, reader: RowReader[Record]) -> Iterator[Record]:
     names = [name for name in table.column_names if name not in PLACE_FIELDS]
-    row = 0
+    row, parsed = 0, dict[str, Any]()
     for batch in table.select(names).to_batches():
-        columns = [_values(batch.column(at), name in JSON_FIELDS) for at, name in enumerate(names)]
+        columns = [_values(batch.column(at), parsed if name in JSON_FIELDS else None) for at, name in enumerate(names)]
         for values in zip(*columns, strict=True):
             yield reader.read(row + 1, {**dict(zip(names, values, strict=True)), "shard_row": row})
             row += 1
 
 
-def _values(column: Any, is_json: bool) -> list[Any]:
-    """Return a column as Python values; equal texts and objects are one object."""
+def _values(column: Any, parsed: dict[str, Any] | None) -> list[Any]:
+    """Return a column as Python values; equal texts and objects are one object.
+
+    Args:
+        parsed: of a column of JSON, what its texts stand for; it grows, over all batches, for each has its dictionary.
+    """
     if not hasattr(column, "dictionary"):
         return list(column.to_pylist())
     known = column.dictionary.to_pylist()
-    if is_json:
-        known = [None if text is None else json.loads(text) for text in known]
+    if parsed is not None:
+        for text in known:
+            if text is not None and text not in parsed:
+                parsed[text] = json.loads(text)
+        known = [None if text is None else parsed[text] for text in known]
     return [None if at is None else known[at] for at in column.indices.to_pylist()]
 
 

@@ -207,7 +207,7 @@ class FeatureStore:
                 total -= size
                 oldest.remove()
                 say(tr(f"removed, long unused: {oldest.path} ({size / _GB:.2f} GB)",
-                       f"supprimé, plus utilisé : {oldest.path} ({size / _GB:.2f} Go)"))  # fmt: skip
+                       f"supprimé, inutilisé depuis longtemps : {oldest.path} ({size / _GB:.2f} Go)"))  # fmt: skip
         elif unused:
             say(_unused_note(self.root, sum(file.size_bytes for file in unused)))
         free = shutil.disk_usage(self.root).free

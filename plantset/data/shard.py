@@ -123,6 +123,7 @@ def shard(config: ShardConfig) -> ShardReport:
     folder = config.output_dir
     plans = _plan_files(records, images_dir, config.shard_mb * _MB)
     known = _known_files(folder)
+    classes, source = class_names(records), sha256_json([plan.fingerprint for plan in plans])
     files: list[ShardFile] = []
     with whole_file(folder / RECORDS_NAME) as temporary:
         with parquet.ParquetWriter(str(temporary), _records_schema(), **_records_style()) as writer:
@@ -130,11 +131,11 @@ def shard(config: ShardConfig) -> ShardReport:
                 file = known.get(plan.name)
                 if file is None or not _is_whole(file, plan, folder):
                     file = _write_file(folder, plan, images_dir)
-                    write_stored(folder / _PARTIAL_NAME, _index_bytes([*files, file], records, plans, ""))
+                    write_stored(folder / _PARTIAL_NAME, _index_bytes([*files, file], classes, source, ""))
                 files.append(file)
                 writer.write_table(_record_columns(folder / file.name))
         records_sha256 = sha256_file(temporary)
-    write_stored(folder / INDEX_NAME, _index_bytes(files, records, plans, records_sha256))
+    write_stored(folder / INDEX_NAME, _index_bytes(files, classes, source, records_sha256))
     remove_stored(folder / _PARTIAL_NAME)
     num_kept = sum(known.get(file.name) is file for file in files)
     return ShardReport(folder, sum(f.rows for f in files), sum(f.bytes for f in files), len(files) - num_kept, num_kept)
@@ -331,11 +332,11 @@ def _leaves(names: Sequence[str], value: str) -> dict[str, str]:
     return {f"{name}.list.element" if name in (*_LISTS, *_SIZES) else name: value for name in names}
 
 
-def _index_bytes(files: Sequence[ShardFile], records: Sequence[Record], plans: Sequence[_Plan], digest: str) -> bytes:
+def _index_bytes(files: Sequence[ShardFile], classes: tuple[str, ...], source: str, digest: str) -> bytes:
     index = ShardIndex(
         files=tuple(files),
-        classes=class_names(records),
-        source=sha256_json([plan.fingerprint for plan in plans]),
+        classes=classes,
+        source=source,
         records_sha256=digest,
         num_photos=sum(file.rows for file in files),
     )

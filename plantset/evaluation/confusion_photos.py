@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from plantset.core.photo import encode_jpeg
 from plantset.core.records import Record
+from plantset.data.geometry import Pixels
 from plantset.data.photos import decode_one, photos_of
 from plantset.evaluation.classification import Confusion
 from plantset.evaluation.predict import PhotoSource
@@ -42,21 +44,20 @@ def show_confusions(
     for at in np.argsort(-probs_NC.max(axis=1), kind="stable").tolist():
         pair = (records[at].class_id, class_names[predicted[at]])
         by_pair.setdefault(pair, []).append(records[at])
+    shown = [by_pair[pair.true, pair.predicted][:_PHOTOS_OF_A_PAIR] for pair in confusions]
+    photos = photos_of([record for records in shown for record in records], source.images_dir)
+    places = itertools.count()
     return tuple(
         ConfusionPhotos(
             pair.true,
             pair.predicted,
-            tuple(
-                (record.image_path, _miniature(source, record))
-                for record in by_pair[pair.true, pair.predicted][:_PHOTOS_OF_A_PAIR]
-            ),
+            tuple((record.image_path, _miniature(decode_one(photos, next(places)).pixels)) for record in of_pair),
         )
-        for pair in confusions
+        for pair, of_pair in zip(confusions, shown, strict=True)
     )
 
 
-def _miniature(source: PhotoSource, record: Record) -> bytes:
-    pixels = decode_one(photos_of([record], source.images_dir), 0).pixels
+def _miniature(pixels: Pixels) -> bytes:
     scale = _SIDE_PX / max(pixels.shape[:2])
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

@@ -96,7 +96,12 @@ def plot_risk_coverage(scores: SelectiveScores) -> bytes:
     if scores.error is not None:
         axes.plot(scores.answered.value, scores.error.value, "o", color=_ORANGE, label=tr("this model", "ce modèle"))
     axes.set(xlim=(0, 1.02), ylim=(0, None))
-    axes.set_xlabel(tr("share of photos answered, surest first", "part des photos répondues, les plus sûres d'abord"))
+    axes.set_xlabel(
+        tr(
+            "share of photos answered, surest first",
+            "part des photos qui reçoivent une réponse, les plus sûres d'abord",
+        )
+    )
     axes.set_ylabel(tr("share of wrong answers", "part de réponses fausses"))
     axes.legend(loc="upper left", frameon=False)
     axes.grid(color="#E5E5E5", linewidth=0.6)

@@ -7,7 +7,7 @@ Dimensions: N photos of the split, B photos of a batch, C classes, H W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -29,7 +29,7 @@ from plantset.evaluation.modality import CONDITIONS, NOT_RUN, Condition
 from plantset.evaluation.unknown import familiarity
 from plantset.knowledge.notes import grower_notes
 from plantset.models.decision import Calibration
-from plantset.models.views import ask
+from plantset.models.views import PhotoAnswer, ask
 
 _NOTE_STREAM = 9_001  # training draws its notes from the plain seed: evaluation must not repeat them
 _WRONG_NOTE_TRIES = 50
@@ -229,23 +229,20 @@ def read_borders(pixels_BHWC: Tensor) -> NDArray[np.uint8]:
 
 def answer_views(model: EvaluatedModel, views_NHWC: NDArray[np.uint8], source: PhotoSource) -> PhotoAnswers:
     """Ask about pictures in memory, as many at a time as about photos."""
-    answers = [
-        ask(model, torch.from_numpy(views_NHWC[start : start + source.batch_size]), tta=source.tta)
-        for start in range(0, len(views_NHWC), source.batch_size)
-    ]
-    return PhotoAnswers(
-        np.concatenate([answer.logits_BC for answer in answers]),
-        np.concatenate([answer.features_BF for answer in answers]),
-    )
+    starts = range(0, len(views_NHWC), source.batch_size)
+    batches = (torch.from_numpy(views_NHWC[start : start + source.batch_size]) for start in starts)
+    return _answers(ask(model, pixels, tta=source.tta) for pixels in batches)
 
 
 def answer_records(model: EvaluatedModel, records: Sequence[Record], source: PhotoSource) -> PhotoAnswers:
     """Ask about photos of which only the answer is wanted."""
-    answers = [ask(model, pixels, tta=source.tta) for _, pixels in read_photos(model, records, source)]
-    return PhotoAnswers(
-        np.concatenate([answer.logits_BC for answer in answers]),
-        np.concatenate([answer.features_BF for answer in answers]),
-    )
+    return _answers(ask(model, pixels, tta=source.tta) for _, pixels in read_photos(model, records, source))
+
+
+def _answers(asked: Iterable[PhotoAnswer]) -> PhotoAnswers:
+    """Keep logits and features of each batch; its tokens, 250 kB a photo, go before the next is asked about."""
+    kept = [(answer.logits_BC, answer.features_BF) for answer in asked]
+    return PhotoAnswers(*(np.concatenate(parts) for parts in zip(*kept, strict=True)))
 
 
 def _ask_conditions(

@@ -164,13 +164,13 @@ def score_unknown(
     rng: np.random.Generator,
 ) -> UnknownScores:
     """Score one kind of unknown photo; leaves of both sides are resampled for the intervals."""
-    known_rows, unknown_rows = _rows_of_groups(known_groups_N), _rows_of_groups(unknown_groups_M)
+    known_leaves, unknown_leaves = _leaves(known_groups_N), _leaves(unknown_groups_M)
     aurocs, fprs = np.empty(bootstrap_count), np.empty(bootstrap_count)
     for at in range(bootstrap_count):
-        known = known_N[_resample(known_rows, rng)]
-        unknown = unknown_M[_resample(unknown_rows, rng)]
+        known = known_N[_resample(known_leaves, rng)]
+        unknown = unknown_M[_resample(unknown_leaves, rng)]
         aurocs[at], fprs[at] = auroc(known, unknown), fpr_at_95(known, unknown)
-    num_groups = len(unknown_rows)
+    num_groups = len(unknown_leaves.starts_G)
     return UnknownScores(
         kind=kind,
         num_photos=len(unknown_M),
@@ -223,11 +223,24 @@ def _unit(values: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(values / np.linalg.norm(values, axis=1, keepdims=True).clip(1e-12))
 
 
-def _rows_of_groups(groups_N: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    order = np.argsort(groups_N, kind="stable")
-    starts = np.flatnonzero(np.diff(groups_N[order])) + 1
-    return np.split(order, starts)
+@dataclass(frozen=True, slots=True)
+class _Leaves:
+    """Rows sorted by their leaf, and where each leaf's rows start and how many they are."""
+
+    rows_N: NDArray[np.int64]
+    starts_G: NDArray[np.int64]
+    counts_G: NDArray[np.int64]
 
 
-def _resample(rows: list[NDArray[np.int64]], rng: np.random.Generator) -> NDArray[np.int64]:
-    return np.concatenate([rows[index] for index in rng.integers(len(rows), size=len(rows))])
+def _leaves(groups_N: NDArray[np.int64]) -> _Leaves:
+    _, starts, counts = np.unique(np.sort(groups_N), return_index=True, return_counts=True)
+    return _Leaves(np.argsort(groups_N, kind="stable"), starts, counts)
+
+
+def _resample(leaves: _Leaves, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw as many leaves as there are, with replacement, and return the rows of all of them."""
+    drawn = rng.integers(len(leaves.starts_G), size=len(leaves.starts_G))
+    counts = leaves.counts_G[drawn]
+    ends = counts.cumsum()
+    shifts = np.repeat(leaves.starts_G[drawn] - (ends - counts), counts)
+    return np.asarray(leaves.rows_N[np.arange(ends[-1]) + shifts])

@@ -11,6 +11,7 @@ import random
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Literal
 
 from plantset.core.records import Record, Texts
@@ -53,6 +54,7 @@ def grower_notes(record: Record, *, language: NoteLanguage, count: int, seed: in
     return tuple(mask_note(note, record.mask_terms)[0] for note in notes)
 
 
+@lru_cache(maxsize=4096)  # the photos of a class say the same, and reading it takes a millisecond
 def _seen_by_organ(said: Texts) -> dict[str, tuple[Observation, ...]]:
     """Return organ -> what its own sentences describe; one nameless organ where the record names none."""
     organs = said.organs if len(said.organs) == len(said.symptoms) else ("",) * len(said.symptoms)

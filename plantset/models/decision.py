@@ -104,8 +104,15 @@ def make_unknown_rule(
     num_photos: int,
 ) -> UnknownRule:
     """Pack the arrays of a rule, as small as a checkpoint needs them."""
-    packed = (_pack(values) for values in (means_CF, centre_F, scale_F))
-    return UnknownRule(threshold, known_error, num_photos, means_CF.shape[1], *packed)
+    return UnknownRule(
+        threshold,
+        known_error,
+        num_photos,
+        means_CF.shape[1],
+        means_CF=_pack(means_CF),
+        centre_F=_pack(centre_F),
+        scale_F=_pack(scale_F),
+    )
 
 
 def calibration_from_json(values: Mapping[str, Any]) -> Calibration:

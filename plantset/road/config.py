@@ -50,6 +50,13 @@ class RunConfig:
         en="passes over the training photos (default: that of `plantset train`)",
         fr="passages sur les photos d'entraînement (sinon : celui de `plantset train`)",
     )
+    text_model: str | None = option(
+        None,
+        en="text model that reads notes: a Hugging Face name, a folder, or none for a model without notes (default:"
+        " that of `plantset train`)",
+        fr="modèle de texte qui lit les notes : un nom Hugging Face, un dossier, ou none pour un modèle sans notes"
+        " (sinon : celui de `plantset train`)",
+    )
     freeze_vision: bool = option(
         False,
         en="keep the whole vision tower as it is: the quickest training, some points less right",

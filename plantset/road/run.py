@@ -128,7 +128,7 @@ def _train_config(config: RunConfig) -> TrainConfig:
         language=config.language,
         freeze_vision=config.freeze_vision,
         resume="auto",
-        **_given(epochs=config.epochs),
+        **_given(epochs=config.epochs, text_model=config.text_model),
     )
 
 

@@ -70,7 +70,7 @@ def check_numbers(config: TrainConfig) -> None:
     if config.label_smoothing is not None and not 0 <= config.label_smoothing < 1:
         raise ConfigError(
             tr(f"--label-smoothing is {config.label_smoothing}", f"--label-smoothing vaut {config.label_smoothing}"),
-            tr("give 0 to below 1; usual: 0.1", "donnez de 0 à moins de 1 ; usuel : 0.1"),
+            tr("give 0 to below 1; usual: 0.1", "donnez de 0 à moins de 1 ; usuel : 0,1"),
         )
     if not 0 < config.layer_decay <= 1:
         raise ConfigError(

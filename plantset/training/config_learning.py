@@ -68,7 +68,7 @@ class StepOptions:
         en="the learning rate after warm-up: half a cosine to 0, constant, or one-cycle (rises for 30 % of the steps"
         " unless --warmup-steps is given)",
         fr="le taux d'apprentissage après l'échauffement : un demi-cosinus jusqu'à 0, constant, ou one-cycle (monte"
-        " pendant 30 % des pas sauf --warmup-steps)",
+        " pendant 30 % des pas, sauf si --warmup-steps est donné)",
     )
     warmup_steps: int | None = option(
         None,

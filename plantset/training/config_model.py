@@ -194,7 +194,7 @@ class FrozenOptions:
         None,
         en="what the cache folder may take at most, in GB: features long unused are removed, and what cannot fit is"
         " refused before anything is computed (default: what the disk has room for)",
-        fr="ce que le dossier du cache peut prendre au plus, en Go : les traits plus utilisés depuis longtemps sont"
+        fr="ce que le dossier du cache peut prendre au plus, en Go : les traits inutilisés depuis longtemps sont"
         " supprimés, et ce qui ne peut tenir est refusé avant tout calcul (défaut : la place qu'a le disque)",
     )
     cache_dtype: CacheDtype = option(

@@ -37,7 +37,7 @@ def build_judge(task: Task, feeds: PhotoFeeds, strategy: Strategy, request: Stop
             raise Interrupted
 
     def judge(model: MultimodalModel) -> Judgement:
-        logits, _ = val_answers(model, feeds.val(), strategy, check)
+        logits, _ = val_answers(model, feeds.val(), strategy, check, with_features=False)
         return judge_answers(logits[chosen], labels[chosen], task.config.metric)
 
     return judge

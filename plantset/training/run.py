@@ -114,7 +114,11 @@ class StoppedReport:
 
     def summary(self) -> str:
         """Return where it stopped and how it goes on."""
-        name = signal.Signals(self.signal_number).name if self.signal_number else "another process"
+        name = (
+            signal.Signals(self.signal_number).name
+            if self.signal_number
+            else tr("another process", "un autre processus")
+        )
         return tr(
             f"stopped by {name} after {self.epochs_done} epochs, step {self.steps_done}; the state is saved:"
             f" {self.last_path}\ngo on with the same command and --resume auto",

@@ -293,12 +293,18 @@ def labels_of(task: Task, records: Sequence[Record]) -> NDArray[np.int64]:
 
 
 def val_answers(
-    model: MultimodalModel, loader: BatchLoader, strategy: Strategy, check: Callable[[], None] = lambda: None
+    model: MultimodalModel,
+    loader: BatchLoader,
+    strategy: Strategy,
+    check: Callable[[], None] = lambda: None,
+    *,
+    with_features: bool = True,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return logits (N, C) and classifier features (N, F) of the val photos in order, from the photos alone.
 
     Args:
         check: called before each batch; what it raises ends the judging.
+        with_features: False returns (N, 0) of them: of many photos they are most of the memory.
     """
     model.eval()
     rows: list[Tensor] = []
@@ -309,7 +315,8 @@ def val_answers(
             check()
             image = model.encode_photos(batch.pixels_BHWC, batch.features_B)
             output = model(image, None)
-            rows.append(torch.cat([output.logits_BC, output.features_BF], dim=1).float())
+            wanted = [output.logits_BC, output.features_BF] if with_features else [output.logits_BC]
+            rows.append(torch.cat(wanted, dim=1).float())
             num_classes = output.logits_BC.shape[1]
             indices.append(batch.indices_B)
             weights.append(batch.weights_B)

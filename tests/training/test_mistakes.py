@@ -155,7 +155,7 @@ def test_a_class_of_val_without_a_training_photo_is_said_counted_and_left_out_of
     assert "1 classes of val have no training photo" in said
     assert CLASS_IDS[0] in said
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(judging, "val_answers", lambda *_: (right, right))
+        patched.setattr(judging, "val_answers", lambda *_, **__: (right, right))
         strategy = LocalStrategy(torch.device("cpu"))
         judged = judging.build_judge(task, PhotoFeeds(task, strategy), strategy, StopRequest())(task.model)
     assert judged.values["accuracy"] == 1.0

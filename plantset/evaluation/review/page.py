@@ -16,6 +16,7 @@ from plantset.core.language import message_language, tr
 from plantset.core.page import Sentence, data_address, percent, render_page
 from plantset.core.photo import encode_jpeg
 from plantset.core.records import Record
+from plantset.data.geometry import Pixels
 from plantset.data.photos import decode_one, photos_of
 from plantset.evaluation.review.doubts import DoubtfulPhoto, Reason
 from plantset.knowledge.class_titles import title_of
@@ -59,7 +60,11 @@ def render_review(
         PhotoError: a photo of the manifest is gone or damaged.
     """
     names = _Names(records)
-    cards = [(photo.reasons[0], _card(photo, names, images_dir)) for photo in shown]
+    photos = photos_of([photo.answer.record for photo in shown], images_dir)
+    cards = [
+        (photo.reasons[0], _card(photo, names, decode_one(photos, at, longer_side_px=_PICTURE_PX).pixels))
+        for at, photo in enumerate(shown)
+    ]
     values: dict[str, Any] = {
         "sections": [
             (reason_title(reason), [card for _, card in group]) for reason, group in groupby(cards, key=lambda c: c[0])
@@ -112,9 +117,8 @@ class _Names:
         return sorted(named, key=lambda item: (item[1].casefold(), item[0]))
 
 
-def _card(photo: DoubtfulPhoto, names: _Names, images_dir: Path) -> Card:
+def _card(photo: DoubtfulPhoto, names: _Names, pixels: Pixels) -> Card:
     answer, record = photo.answer, photo.answer.record
-    pixels = decode_one(photos_of([record], images_dir), 0, longer_side_px=_PICTURE_PX).pixels
     return Card(
         picture=data_address(encode_jpeg(pixels, _PICTURE_QUALITY), "jpeg"),
         label=record.label,
