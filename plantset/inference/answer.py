@@ -60,7 +60,7 @@ def write_answers(output: Path, answers: Sequence[Answer]) -> None:
     if output.suffix == ".csv":
         write_text(output, _table(answers))
     elif output.suffix == ".jsonl":
-        write_json_lines(output, [to_row(answer) for answer in answers])
+        write_json_lines(output, (to_row(answer) for answer in answers))
     else:
         write_json(output, [to_row(answer) for answer in answers])
 

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 
 from plantset.clean.config import CleanConfig
 from plantset.clean.run import clean
+from plantset.core.files import read_json_lines
 from plantset.core.language import tr
 from plantset.core.log import say
 from plantset.core.options import command_line, write_resolved
-from plantset.core.records import iter_splits, read_records
+from plantset.core.records import SPLITS
 from plantset.evaluation.config import EvaluateConfig
 from plantset.evaluation.run import evaluate
 from plantset.knowledge.config import MapConfig
@@ -72,9 +73,8 @@ def run(config: RunConfig) -> RunReport:
     results: list[Path] = []
     if codes[-1]:  # stopped by a signal: the road goes on from there when it is asked again
         return RunReport(_best(folder), (), codes[-1])
-    for split, _ in iter_splits(read_records(_mapped(folder))):
-        if split == "train":
-            continue
+    there = {row["split"] for _, row in read_json_lines(_mapped(folder))}
+    for split in (split for split in SPLITS if split in there and split != "train"):
         evaluate_config = EvaluateConfig(
             checkpoint=_best(folder),
             jsonl_file=_mapped(folder),

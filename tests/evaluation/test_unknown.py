@@ -12,6 +12,7 @@ from scipy.spatial.distance import cdist
 from sklearn.covariance import ShrunkCovariance
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from plantset.evaluation import unknown as unknown_module
 from plantset.evaluation.calibration import fit
 from plantset.evaluation.unknown import (
     auroc,
@@ -208,3 +209,13 @@ def test_non_photos_are_drawn_the_same_for_the_same_seed() -> None:
     assert {kind: pictures.shape for kind, pictures in first.items()} == dict.fromkeys(first, (3, 32, 32, 3))
     assert all((first[kind] == second[kind]).all() for kind in first)
     assert first["black"].max() < 12
+
+
+def test_leaves_are_drawn_whole_as_often_as_the_generator_says() -> None:
+    groups = np.array([3, 1, 1, 0, 3, 3, 2], dtype=np.int64)
+    rows = [np.flatnonzero(groups == group) for group in range(4)]
+    expected = np.concatenate([rows[at] for at in np.random.default_rng(4).integers(4, size=4)])
+
+    drawn = unknown_module._resample(unknown_module._leaves(groups), np.random.default_rng(4))
+
+    np.testing.assert_array_equal(drawn, expected)
