@@ -64,6 +64,15 @@ class _Memory:
     path: Path
     features: dict[str, Features] = field(default_factory=dict)
     inliers: dict[tuple[str, str], int] = field(default_factory=dict)
+    num_saved: int = 0
+
+    def __len__(self) -> int:
+        return len(self.features) + len(self.inliers)
+
+    def save_in_time(self) -> None:
+        """Write it when it has grown by a tenth: all writings together are then some ten times the last one."""
+        if len(self) - self.num_saved >= max(_SAVE_EVERY, self.num_saved // 10):
+            _write(self)
 
 
 def find_same_leaves(photos: Sequence[LeafPhoto], neighbours: Sequence[Pair], memory_file: Path) -> list[Pair]:
@@ -109,15 +118,14 @@ def _embed(photos: Sequence[LeafPhoto], memory: _Memory) -> None:
 
     encoder = build_vision_encoder(PACKAGED_VISION).eval()
     cut = StageCut(encoder, _STAGES)
-    for number, start in enumerate(range(0, len(absent), _BATCH)):
+    for start in range(0, len(absent), _BATCH):
         batch = absent[start : start + _BATCH]
         pixels = np.stack([_squashed(photo.path) for photo in batch])
         with torch.inference_mode():
             seen = normalize(torch.from_numpy(pixels).permute(0, 3, 1, 2), encoder.preprocess)
             vectors = cut.frozen_part(seen).mean(dim=(2, 3)).numpy().astype(np.float16)
         memory.features.update(zip((photo.sha256 for photo in batch), vectors, strict=True))
-        if (number + 1) * _BATCH % _SAVE_EVERY < _BATCH:
-            _write(memory)
+        memory.save_in_time()
     _write(memory)
 
 
@@ -151,11 +159,10 @@ def _verify(photos: Sequence[LeafPhoto], candidates: Sequence[Pair], memory: _Me
         return local_features(decode_photo(read_stored(photos[index].path), longer_side_px=VERIFY_SIZE_PX).pixels)
 
     unknown = [pair for pair in candidates if _key(photos, pair) not in memory.inliers]
-    for number, pair in enumerate(unknown):
+    for pair in unknown:
         first, second = sorted(pair, key=lambda index: photos[index].sha256)
         memory.inliers[_key(photos, pair)] = count_inliers(describe(first), describe(second))
-        if (number + 1) % _SAVE_EVERY == 0:
-            _write(memory)
+        memory.save_in_time()
     if unknown:
         _write(memory)
 
@@ -172,9 +179,10 @@ def _read(path: Path) -> _Memory:
     with np.load(path, allow_pickle=False) as stored:
         if int(stored["method"]) != _METHOD:
             return memory
-        memory.features.update(zip(stored["contents"].tolist(), stored["features"], strict=True))
-        pairs = (tuple(pair) for pair in stored["pairs"].tolist())
+        memory.features.update(zip(stored["contents"].astype("U64").tolist(), stored["features"], strict=True))
+        pairs = (tuple(pair) for pair in stored["pairs"].astype("U64").tolist())
         memory.inliers.update(zip(pairs, stored["inliers"].tolist(), strict=True))
+    memory.num_saved = len(memory)
     return memory
 
 
@@ -183,9 +191,10 @@ def _write(memory: _Memory) -> None:
     np.savez(
         stored,
         method=_METHOD,
-        contents=np.array(list(memory.features), dtype="U64"),
+        contents=np.array(list(memory.features), dtype="S64"),
         features=np.stack(list(memory.features.values())),
-        pairs=np.array(list(memory.inliers), dtype="U64").reshape(-1, 2),
+        pairs=np.array(list(memory.inliers), dtype="S64").reshape(-1, 2),
         inliers=np.array(list(memory.inliers.values()), dtype=np.int32),
     )
     write_bytes(memory.path, stored.getvalue())
+    memory.num_saved = len(memory)
