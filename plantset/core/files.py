@@ -19,6 +19,7 @@ _HASH_BLOCK_BYTES = 1 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LEAD_BYTES = 80  # by which values are told apart at first
 _MAX_SIMILAR = 8  # that begin alike; where each row has a value of its own, comparing must not cost more than parsing
+_MAX_KNOWN = 8_192  # beginnings that are kept: texts of classes are fewer, and those of single photos never come again
 _STAND_IN_VALUE = -987654321
 _STAND_IN = b"%d" % _STAND_IN_VALUE
 _DECODER = json.JSONDecoder()
@@ -155,7 +156,8 @@ class _RepeatedRun:
         start = line.find(self._lead)
         if start < 0:
             return _parse(line)
-        similar = self._known.setdefault(line[start : start + _LEAD_BYTES], [])
+        lead = line[start : start + _LEAD_BYTES]
+        similar = self._known.get(lead, [])
         for text, run in similar:
             if line.startswith(text, start):
                 row = _parse(line[:start] + self._lead + _STAND_IN + line[start + len(text) :])
@@ -163,10 +165,10 @@ class _RepeatedRun:
                     row.update(run)
                     return row
         row = _parse(line)
-        if isinstance(row, dict) and len(similar) < _MAX_SIMILAR:
+        if isinstance(row, dict) and len(similar) < _MAX_SIMILAR and len(self._known) < _MAX_KNOWN:
             run_text, run = self._run_from(line[start:].decode())
             if run and run.items() <= row.items():
-                similar.append((run_text.encode(), run))
+                self._known.setdefault(lead, []).append((run_text.encode(), run))
                 row.update(run)  # the very objects that later rows will have
         return row
 

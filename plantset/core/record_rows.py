@@ -19,6 +19,7 @@ from plantset.core.errors import DataError
 from plantset.core.language import tr
 
 _SMALL_KEY_BYTES = 64
+_MAX_SEEN = 8_192  # values of classes are fewer; those of single photos would only fill the memory
 
 
 class FieldMismatchError(Exception):
@@ -112,7 +113,7 @@ class RowReader(Generic[RecordT]):
         key = value if type(value) is str else _digest(value)
         if key not in field.known:
             field.known[key] = self._convert(field.annotation, self._with_shared_texts(value))
-            if type(value) in (dict, list):
+            if type(value) in (dict, list) and len(field.seen) < _MAX_SEEN:
                 field.seen[id(value)] = value, field.known[key]
         return field.known[key]
 
