@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 Answer = dict[str, Any]
-# The longest first; SPMD over 4 and 8 devices, one device, and whole trainings over 4.
+# The longest first; SPMD over 4 and 8 devices, one device, and whole trainings over 4, one of them from a store.
 SCENES: dict[str, tuple[int, tuple[str, ...]]] = {
     "whole": (4, ("whole",)),
     "presets": (1, ("parity", "cross-attention/adamw", "cross-attention/sgd/vit", "florence-2/adamw")),
     "on 4": (4, ("parity", "cross-attention/adamw")),
+    "store": (4, ("store",)),
     "small on 1": (1, ("small",)),
     "small on 8": (8, ("small",)),
 }

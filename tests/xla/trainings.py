@@ -162,15 +162,27 @@ def small_scene(_: Path) -> dict[str, Any]:
 
 
 def store(folder: Path) -> dict[str, Any]:
-    """Train from the photos' files, and from shards of them in a store."""
+    """Train from the photos' files, and from shards of them in an S3 store on loopback."""
     import s3fs
+    from moto.server import ThreadedMotoServer
 
     config = dataclasses.replace(base_config(folder), device="xla", epochs=1)
-    shards = Path("s3://leaves/shards")
-    s3fs.S3FileSystem().mkdir("leaves")
-    shard(ShardConfig(jsonl_file=config.jsonl_file, output_dir=shards))
-    train_on_tpu(dataclasses.replace(config, checkpoint_dir=folder / "from_files"))
-    train_on_tpu(dataclasses.replace(config, checkpoint_dir=folder / "from_store", jsonl_file=shards))
+    from_files = dataclasses.replace(config, checkpoint_dir=folder / "from_files")
+    from_store = dataclasses.replace(
+        config, checkpoint_dir=folder / "from_store", jsonl_file=Path("s3://leaves/shards")
+    )
+    server = ThreadedMotoServer(port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    os.environ |= {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_DEFAULT_REGION": "us-east-1"}
+    os.environ |= {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "XDG_CACHE_HOME": str(folder / "cache")}
+    try:
+        s3fs.S3FileSystem().mkdir("leaves")
+        shard(ShardConfig(jsonl_file=config.jsonl_file, output_dir=from_store.jsonl_file))
+        train_on_tpu(from_files)
+        train_on_tpu(from_store)
+    finally:
+        server.stop()
     return {"differing": _differing(folder / "from_files" / "last_model.pth", folder / "from_store" / "last_model.pth")}
 
 
