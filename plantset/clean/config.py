@@ -105,10 +105,10 @@ class CleanConfig:
     )
     embeddings: bool = option(
         False,
-        en="also find crops and other shots of one leaf, by a network's features checked geometrically "
-        "(about 0.1 s of CPU a photo, once)",
+        en="also find crops and other shots of one leaf, by a network's features checked geometrically, and mark "
+        "photos that show no plant (about 0.1 s of CPU a photo, once)",
         fr="trouver aussi les recadrages et autres prises d'une même feuille, par un réseau puis vérification "
-        "géométrique (environ 0,1 s de processeur par photo, une fois)",
+        "géométrique, et signaler les photos sans plante (environ 0,1 s de processeur par photo, une fois)",
     )
     drop_duplicates: bool = option(
         False,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from plantset.clean.config import CleanConfig
 from plantset.clean.selection import Candidate
-from plantset.clean.thresholds import CHECK_NAMES, CheckThresholds
+from plantset.clean.thresholds import CHECK_NAMES, NOT_A_LEAF, CheckThresholds
 from plantset.core.errors import ConfigError
 from plantset.core.language import tr
 from plantset.core.records import RejectedRecord
@@ -46,19 +46,27 @@ def thresholds_of(config: CleanConfig) -> CheckThresholds:
     )
 
 
-def names_to_reject(values: Sequence[str]) -> frozenset[str]:
+def names_to_reject(values: Sequence[str], *, embeddings: bool) -> frozenset[str]:
     """Read the names of checks, parted by commas or given one by one.
 
+    Args:
+        embeddings: whether the check that needs a network will run.
+
     Raises:
-        ConfigError: a name that no check has; all names are listed.
+        ConfigError: a name that no check has (all names are listed), or of a check that will not run.
     """
     names = frozenset(name.strip() for value in values for name in value.split(",") if name.strip())
-    unknown = sorted(names - set(CHECK_NAMES))
+    unknown = sorted(names - {*CHECK_NAMES, NOT_A_LEAF})
     if unknown:
-        known = ", ".join(CHECK_NAMES)
+        known = ", ".join(sorted([*CHECK_NAMES, NOT_A_LEAF]))
         raise ConfigError(
             tr(f"--reject: there is no check {unknown[0]!r}", f"--reject : il n'y a pas de contrôle « {unknown[0]} »"),
             tr(f"the checks are {known}", f"les contrôles sont {known}"),
+        )
+    if NOT_A_LEAF in names and not embeddings:
+        raise ConfigError(
+            tr(f"--reject {NOT_A_LEAF} without --embeddings", f"--reject {NOT_A_LEAF} sans --embeddings"),
+            tr("add --embeddings: a network looks for the plant", "ajoutez --embeddings : un réseau cherche la plante"),
         )
     return names
 

@@ -30,6 +30,7 @@ from plantset.clean.selection import (
     drop_exact_copies,
     drop_near_copies,
     drop_rare_classes,
+    flag_without_plant,
     group_candidates,
     is_excluded,
     memory_path,
@@ -100,7 +101,9 @@ def _clean(config: CleanConfig, asked: CleanConfig) -> CleanReport:
 
     worked = do_photos([file for file in files if file.refusal is None], image_paths, workshop)
     candidates, rejected = sort_out(files, worked.outcomes, image_paths)
-    candidates, failed = reject_failed(candidates, names_to_reject(config.reject))
+    if config.embeddings:
+        candidates = flag_without_plant(candidates, memory_path(config.output_file))
+    candidates, failed = reject_failed(candidates, names_to_reject(config.reject, embeddings=config.embeddings))
     corrected = apply_corrections(candidates, files, books, config.exclude_labels)
     rejected += [*failed, *corrected.rejected]
     previous = _previous_splits(config)
@@ -167,7 +170,7 @@ def _workshop(config: CleanConfig, root: Path) -> Workshop:
 def _check_places(config: CleanConfig, root: Path, images_dir: Path) -> None:
     """Refuse numbers out of range, a folder that isn't there, and outputs that would touch the source."""
     _check_numbers(config)
-    names_to_reject(config.reject)
+    names_to_reject(config.reject, embeddings=config.embeddings)
     _check_table_flags(config)
     if not is_remote(root) and not root.is_dir():
         raise ConfigError(

@@ -10,10 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from plantset.clean.embeddings import MIN_PLANT_SHARE, see_photos
 from plantset.clean.facts import Outcome, PhotoFacts, Refusal
 from plantset.clean.groups import GroupMember, group_photos
+from plantset.clean.same_leaf import find_same_leaves
 from plantset.clean.scan import FoundFile
+from plantset.clean.seen import LeafPhoto
 from plantset.clean.split import SplitMember, strongest
+from plantset.clean.thresholds import NOT_A_LEAF
 from plantset.core.photo import decode_photo
 from plantset.core.records import RejectedRecord, Split
 from plantset.core.storage import read_stored
@@ -52,6 +56,11 @@ class Candidate:
     reviewed: str | None = None
     label_before: str | None = None
 
+    @property
+    def photo(self) -> LeafPhoto:
+        """Where it lies and what it is."""
+        return LeafPhoto(self.file.path, self.facts.sha256)
+
     def split_member(self, previous: Mapping[str, Split]) -> SplitMember:
         """Return what splitting needs to know of it; `previous` is the split of each content in an earlier manifest."""
         return SplitMember(self.label, self.group, self.file.split, previous.get(self.facts.sha256))
@@ -84,6 +93,24 @@ def sort_out(
     return candidates, rejected
 
 
+def flag_without_plant(candidates: Sequence[Candidate], embeddings_file: Path) -> list[Candidate]:
+    """Return the candidates; those that show nothing of a plant have the issue `not-a-leaf`.
+
+    Args:
+        embeddings_file: memory of `--embeddings`; made and extended here.
+    """
+    shares = see_photos([candidate.photo for candidate in candidates], embeddings_file)
+    return [
+        candidate if share >= MIN_PLANT_SHARE else _with_issue(candidate, NOT_A_LEAF)
+        for candidate, share in zip(candidates, shares, strict=True)
+    ]
+
+
+def _with_issue(candidate: Candidate, issue: str) -> Candidate:
+    issues = tuple(sorted({*candidate.facts.issues, issue}))
+    return replace(candidate, facts=replace(candidate.facts, issues=issues))
+
+
 def group_candidates(
     candidates: Sequence[Candidate], embeddings_file: Path | None = None
 ) -> tuple[list[Candidate], int]:
@@ -91,23 +118,21 @@ def group_candidates(
 
     Args:
         candidates: sorted by source path.
-        embeddings_file: memory of `--embeddings`; None goes without.
+        embeddings_file: what `flag_without_plant` remembered of all of them; None goes without.
     """
 
     def are_pixels_equal(first: int, second: int) -> bool:
         return _are_pixels_equal(candidates[first].file.path, candidates[second].file.path)
 
-    def find_same_leaves(indices: Sequence[int], likely: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-        from plantset.clean.embeddings import LeafPhoto, find_same_leaves
-
+    def find_pairs(indices: Sequence[int], likely: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         assert embeddings_file is not None
         places = {index: place for place, index in enumerate(indices)}
-        photos = [LeafPhoto(candidates[index].file.path, candidates[index].facts.sha256) for index in indices]
+        photos = [candidates[index].photo for index in indices]
         near = [(places[one], places[other]) for one, other in likely if one in places and other in places]
         return [(indices[one], indices[other]) for one, other in find_same_leaves(photos, near, embeddings_file)]
 
     members = [_group_member(candidate) for candidate in candidates]
-    grouping = group_photos(members, are_pixels_equal, find_same_leaves if embeddings_file else None)
+    grouping = group_photos(members, are_pixels_equal, find_pairs if embeddings_file else None)
     labels: dict[str, set[str]] = defaultdict(set)
     for candidate, group in zip(candidates, grouping.groups, strict=True):
         labels[group].add(candidate.label)

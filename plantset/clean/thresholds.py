@@ -16,6 +16,7 @@ CHECK_NAMES = (
     "too-light",
     "uniform",
 )
+NOT_A_LEAF = "not-a-leaf"  # what `--embeddings` adds to them
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ def issue_title(code: str) -> str:
         "missing-file": tr("missing files", "fichiers absents"),
         "near-copy": tr("near copies", "quasi-copies"),
         "no-label": tr("outside any class folder", "hors de tout dossier de classe"),
+        "not-a-leaf": tr("showing no plant", "sans plante"),
         "not-an-image": tr("not images", "pas des images"),
         "outside-source": tr("path outside the folder", "chemin hors du dossier"),
         "suspected-damage": tr("perhaps damaged", "peut-être endommagées"),

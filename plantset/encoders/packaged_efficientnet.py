@@ -61,10 +61,33 @@ def load_packaged_efficientnet(model: nn.Module, network: PackagedNetwork = LITE
         CheckpointError: the package is missing or its file is damaged.
     """
     try:
-        state = torch.load(network.weights.path(), map_location="cpu", weights_only=True)
-        model.load_state_dict(rename(state, network.stage_depths), strict=True)
+        model.load_state_dict(rename(_read(network), network.stage_depths), strict=True)
+    except RuntimeError as error:
+        raise network.weights.damaged(str(error)) from error
+
+
+def load_packaged_classifier(network: PackagedNetwork = LITE0) -> nn.Linear:
+    """Return the network's own classifier of pooled features into the 1,000 classes of ImageNet-1k, for evaluation.
+
+    Raises:
+        CheckpointError: the package is missing or its file is damaged.
+    """
+    state = _read(network)
+    try:
+        weight, bias = state["_fc.weight"], state["_fc.bias"]
+    except KeyError as error:
+        raise network.weights.damaged(f"{error} is missing") from error
+    classifier = nn.Linear(weight.shape[1], weight.shape[0]).requires_grad_(False).eval()
+    classifier.load_state_dict({"weight": weight, "bias": bias})
+    return classifier
+
+
+def _read(network: PackagedNetwork) -> dict[str, Tensor]:
+    try:
+        state: dict[str, Tensor] = torch.load(network.weights.path(), map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
         raise network.weights.damaged(str(error)) from error
+    return state
 
 
 def rename(state: dict[str, Tensor], stage_depths: tuple[int, ...] = LITE0.stage_depths) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ from plantset.clean.frame import is_named_augmented
 from plantset.clean.rejection import names_to_reject, reject_failed, thresholds_of
 from plantset.clean.scan import FoundFile
 from plantset.clean.selection import Candidate
-from plantset.clean.thresholds import CHECK_NAMES, CheckThresholds
+from plantset.clean.thresholds import CHECK_NAMES, NOT_A_LEAF, CheckThresholds
 from plantset.core.errors import ConfigError
 
 Grey = NDArray[np.uint8]
@@ -220,14 +220,20 @@ def test_every_check_has_a_name_that_reject_knows() -> None:
 
 
 def test_names_to_reject_may_be_parted_by_commas() -> None:
-    assert names_to_reject(("blurred,too-dark", "border")) == {"blurred", "too-dark", "border"}
+    assert names_to_reject(("blurred,too-dark", "border"), embeddings=False) == {"blurred", "too-dark", "border"}
 
 
 def test_an_unknown_name_to_reject_is_answered_with_all_names() -> None:
     with pytest.raises(ConfigError) as caught:
-        names_to_reject(("blurry",))
+        names_to_reject(("blurry",), embeddings=False)
 
-    assert all(name in str(caught.value.fix) for name in CHECK_NAMES)
+    assert all(name in str(caught.value.fix) for name in (*CHECK_NAMES, NOT_A_LEAF))
+
+
+def test_a_check_that_needs_a_network_is_rejected_for_with_embeddings_only() -> None:
+    assert names_to_reject((NOT_A_LEAF,), embeddings=True) == {NOT_A_LEAF}
+    with pytest.raises(ConfigError, match="--embeddings"):
+        names_to_reject((NOT_A_LEAF,), embeddings=False)
 
 
 def candidate(name: str, *issues: str) -> Candidate:

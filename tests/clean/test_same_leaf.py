@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from plantset.clean.embeddings import LeafPhoto, find_same_leaves
+from plantset.clean.embeddings import see_photos
+from plantset.clean.same_leaf import find_same_leaves
+from plantset.clean.seen import LeafPhoto
 from plantset.clean.verify import MIN_INLIERS, count_inliers, local_features
 from plantset.core.files import sha256_file
 from plantset.core.photo import encode_jpeg
@@ -48,13 +50,14 @@ def test_an_even_surface_matches_nothing() -> None:
 
 @pytest.fixture
 def photos(make_pixels: MakePixels, tmp_path: Path) -> list[LeafPhoto]:
-    """Three photos; the last is a crop of the first."""
+    """Three photos, seen; the last is a crop of the first."""
     pixels = [textured(make_pixels, 1), textured(make_pixels, 2)]
     found = []
     for name, picture in zip("abc", [*pixels, np.ascontiguousarray(pixels[0][15:285, 20:380])], strict=True):
         path = tmp_path / f"{name}.jpg"
         path.write_bytes(encode_jpeg(picture))
         found.append(LeafPhoto(path, sha256_file(path)))
+    see_photos(found, tmp_path / "memory.npz")
     return found
 
 
@@ -67,6 +70,7 @@ def test_a_second_search_reads_no_photo(photos: list[LeafPhoto], tmp_path: Path)
     for photo in photos:
         photo.path.unlink()
 
+    see_photos(photos, tmp_path / "memory.npz")
     assert find_same_leaves(photos, [], tmp_path / "memory.npz") == [(0, 2)]
 
 

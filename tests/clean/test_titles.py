@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from plantset.clean.thresholds import CHECK_NAMES
+from plantset.clean.thresholds import CHECK_NAMES, NOT_A_LEAF
 from plantset.clean.titles import issue_title
 from plantset.core.language import set_message_language
 
 
-@pytest.mark.parametrize("name", sorted(CHECK_NAMES))
+@pytest.mark.parametrize("name", [*CHECK_NAMES, NOT_A_LEAF])
 def test_every_check_has_a_french_name(name: str) -> None:
     set_message_language("fr")
 
