@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from plantset.core import storage
 from plantset.core.language import set_message_language
 
 
@@ -49,7 +50,9 @@ def plantdata_odd_dir(plantdata_dir: Path) -> Path:
 def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An S3 server of its own process; yields its address."""
     pytest.importorskip("moto.server")
-    pytest.importorskip("s3fs")
+    pytest.importorskip("s3fs").S3FileSystem.clear_instance_cache()  # this process may know another test's server
+    storage._open_store.cache_clear()
+    storage._listings.cache_clear()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

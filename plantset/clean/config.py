@@ -140,8 +140,10 @@ class CleanConfig:
     )
     reject: tuple[str, ...] = option(
         (),
-        en="checks whose photos are left out, in place of only being marked: blurred,too-dark",
-        fr="contrôles dont les photos sont écartées, au lieu d'être seulement signalées : blurred,too-dark",
+        en="checks whose photos are left out, in place of only being marked: blurred,too-dark; with --embeddings also "
+        "not-a-leaf",
+        fr="contrôles dont les photos sont écartées, au lieu d'être seulement signalées : blurred,too-dark ; avec "
+        "--embeddings aussi not-a-leaf",
     )
     dark_level: float = option(
         70.0,

@@ -14,7 +14,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -23,7 +22,7 @@ from typing import Any
 
 import cv2
 
-from plantset.clean.engine import Measure, default_workers, end_with_parent, measure_all
+from plantset.clean.engine import Measure, default_workers, follow_parent, measure_all
 from plantset.clean.facts import Job, Outcome, measure
 from plantset.core.errors import ConfigError, PlantsetError
 from plantset.core.language import tr
@@ -132,7 +131,7 @@ def _send_outcomes(
 ) -> None:
     """Run one query in this process of its own, and send each outcome, then None; nothing more when a worker dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends this one
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    follow_parent()
     try:
         for index, packed in _rows(waiting, workers, address, work):
             outcome = pickle.loads(packed)

@@ -1,7 +1,7 @@
 """What a network trained on ImageNet sees in a photo: features to find its neighbours by, and how much of a plant.
 
-Only here does cleaning know of encoders, and only `--embeddings` comes here. All is done in one process of its own, so
-that neither the main process nor the workers ever import torch.
+Only here does cleaning know of encoders, and only `--embeddings` uses them, in one process of its own, so that neither
+the main process nor the workers ever import torch.
 
 The features are the means of the third stage but one of the packaged backbone (112 numbers): of 500 crops of 90 %, put
 among 5,454 real photos, 99.6 % have their original as nearest neighbour and all have it among the nearest five; of the
@@ -17,9 +17,7 @@ road signs, and 31 % of planets.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,21 +25,24 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from plantset.clean.seen import LeafPhoto, read_seen
+from plantset.clean.engine import run_alone
+from plantset.clean.seen import LeafPhoto, read_plant_shares, read_seen
+from plantset.core.language import tr
+from plantset.core.log import progress
 from plantset.core.photo import decode_photo
-from plantset.core.storage import read_stored
 
 MIN_PLANT_SHARE = 0.02
 
 _STAGES = 5
 _SIDE = 160
-_BATCH = 32
+BATCH = 32
 # classes of ImageNet-1k, in the usual order: snails, insects, fruit, flowers, fungi
 LIVING = (113, 114, *range(300, 327), *range(936, 958), *range(984, 999))
 NUM_MISTAKEN = 60  # the classes that photos of leaves are most often taken for; those that are not living:
-_MISTAKEN = (5, 6, 31, 32, 40, 46, 47, 59, 69, 110, 112, 452, 525)
-_MISTAKEN_THINGS = (562, 584, 591, 714, 723, 738, 749, 824, 852, 883, 885, 924)
-LEAFY = sorted({*LIVING, *_MISTAKEN, *_MISTAKEN_THINGS})
+_MISTAKEN = (
+    5, 6, 31, 32, 40, 46, 47, 59, 69, 110, 112, 452, 525, 562, 584, 591, 714, 723, 738, 749, 824, 852, 883, 885, 924,
+)  # fmt: skip
+LEAFY = sorted({*LIVING, *_MISTAKEN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,14 @@ def see_photos(photos: Sequence[LeafPhoto], memory_file: Path) -> list[float]:
 
     Raises:
         CheckpointError: the packaged network is missing or damaged.
+        DataError: a photo is gone meanwhile, the memory is damaged, or the process was killed.
     """
-    seen = read_seen(memory_file)
-    absent = list({photo.sha256: photo for photo in photos if photo.sha256 not in seen.features}.values())
+    shares = read_plant_shares(memory_file)
+    absent = list({photo.sha256: photo for photo in photos if photo.sha256 not in shares}.values())
     if absent:
-        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-            pool.submit(_see, absent, memory_file).result()
-        seen = read_seen(memory_file)
-    return [seen.plant_shares[photo.sha256] for photo in photos]
+        run_alone(_see, absent, memory_file)
+        shares = read_plant_shares(memory_file)
+    return [shares[photo.sha256] for photo in photos]
 
 
 def look_at(photos: Sequence[LeafPhoto]) -> Iterator[Look]:
@@ -86,8 +87,8 @@ def look_at(photos: Sequence[LeafPhoto]) -> Iterator[Look]:
     encoder = build_vision_encoder(PACKAGED_VISION).eval()
     classifier = load_packaged_classifier()
     cut = StageCut(encoder, _STAGES)
-    for start in range(0, len(photos), _BATCH):
-        batch = photos[start : start + _BATCH]
+    for start in range(0, len(photos), BATCH):
+        batch = photos[start : start + BATCH]
         pixels = torch.from_numpy(np.stack([_squashed(photo.path) for photo in batch])).permute(0, 3, 1, 2)
         with torch.inference_mode():
             maps_BCHW = cut.frozen_part(normalize(pixels, encoder.preprocess))
@@ -105,15 +106,18 @@ def _see(photos: Sequence[LeafPhoto], memory_file: Path) -> None:
     """Do the work of `see_photos` in this process."""
     cv2.setNumThreads(1)
     seen = read_seen(memory_file)
-    for look in look_at(photos):
-        contents = [photo.sha256 for photo in look.photos]
-        seen.features.update(zip(contents, look.features.astype(np.float16), strict=True))
-        seen.plant_shares.update(zip(contents, plant_shares(look.probabilities).tolist(), strict=True))
-        seen.save_in_time()
-    seen.save()
+    looks = progress(
+        look_at(photos), title=tr("photos seen", "photos vues"), total=-(-len(photos) // BATCH), unit="batch"
+    )
+    with seen.saved():
+        for look in looks:
+            contents = [photo.sha256 for photo in look.photos]
+            seen.features.update(zip(contents, look.features.astype(np.float16), strict=True))
+            seen.plant_shares.update(zip(contents, plant_shares(look.probabilities).tolist(), strict=True))
+            seen.save_in_time()
 
 
 def _squashed(path: Path) -> NDArray[np.uint8]:
-    pixels = decode_photo(read_stored(path), longer_side_px=2 * _SIDE).pixels
+    pixels = decode_photo(path, longer_side_px=2 * _SIDE).pixels
     method = cv2.INTER_AREA if min(pixels.shape[:2]) > _SIDE else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(pixels, (_SIDE, _SIDE), interpolation=method), dtype=np.uint8)

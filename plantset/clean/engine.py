@@ -14,16 +14,20 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
 
 import cv2
 
 from plantset.clean.facts import Job, Outcome, Refusal, measure
+from plantset.core.errors import DataError
+from plantset.core.language import tr
 
 _CHUNK_PHOTOS, _CHUNK_BYTES = 64, 1 << 20  # small photos go by the dozen, large ones one by one
 _UNKNOWN_BYTES = _CHUNK_BYTES // 16
 _CHUNKS_AHEAD = 3  # for each worker: enough that none waits, few enough that a kill wastes little
 _WORTH_A_POOL = 200  # starting workers costs about a second, as much as this many photos
 
+_T = TypeVar("_T")
 Measure = Callable[[Job], Outcome]
 _Chunk = list[int]
 
@@ -67,8 +71,35 @@ def split_in_chunks(jobs: Sequence[Job]) -> list[list[int]]:
     return chunks
 
 
-def end_with_parent() -> None:
-    """Wait for the parent's end, then end: a killed parent can't stop its workers, and they would wait for ever."""
+def run_alone(work: Callable[..., _T], *arguments: Any) -> _T:
+    """Return what the work returns; it is done in a process of its own, whose imports and memory end with it.
+
+    Args:
+        work: importable by name, because the process is spawned.
+
+    Raises:
+        DataError: the process was killed, most likely because memory ran out; else what the work raises.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=follow_parent) as pool:
+        try:
+            return pool.submit(work, *arguments).result()
+        except BrokenProcessPool as error:
+            raise DataError(
+                tr("a process that looks at photos was killed", "un processus qui regarde les photos a été tué"),
+                tr(
+                    "free some memory, then run again: only the rest is done",
+                    "libérez de la mémoire, puis relancez : seul le reste sera fait",
+                ),
+            ) from error
+
+
+def follow_parent() -> None:
+    """Make this process end when its parent does: a killed parent can't stop it, and it would go on for hours."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
@@ -131,7 +162,7 @@ def _submit(pool: ProcessPoolExecutor, jobs: list[Job], work: Measure) -> Future
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the main process ends its workers
     cv2.setNumThreads(1)
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    follow_parent()
 
 
 def _measure_chunk(jobs: list[Job], work: Measure) -> list[Outcome]:

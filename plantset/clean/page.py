@@ -18,7 +18,6 @@ from plantset.clean.titles import cue_title, issue_title
 from plantset.core.page import data_address, render_page
 from plantset.core.photo import decode_photo, encode_jpeg
 from plantset.core.records import SPLITS, CleanRecord, RejectedRecord
-from plantset.core.storage import read_stored
 
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
 _PICTURE_PX = 132
@@ -51,7 +50,7 @@ def render_clean_page(
     """Return the page, in the language of messages; under 3 MB whatever the number of photos.
 
     Raises:
-        OSError: a written image is gone.
+        PhotoError: a written image is gone.
     """
     pictures = _Pictures(report.images_dir)
     families = _families(records)
@@ -93,7 +92,7 @@ class _Pictures:
         return [self._picture(record, record.split if note == "split" else "") for record in records]
 
     def _picture(self, record: CleanRecord, note: str) -> Picture:
-        photo = decode_photo(read_stored(self._images_dir / record.image_path), longer_side_px=_PICTURE_PX)
+        photo = decode_photo(self._images_dir / record.image_path, longer_side_px=_PICTURE_PX)
         jpeg = encode_jpeg(photo.pixels, _PICTURE_QUALITY)
         return Picture(data_address(jpeg, "jpeg"), record.label, record.source_path, note)
 

@@ -19,10 +19,11 @@ from plantset.clean.journal import journal_path
 from plantset.clean.naming import image_names
 from plantset.clean.page import render_clean_page, report_page_path
 from plantset.clean.rejection import names_to_reject, reject_failed, thresholds_of
-from plantset.clean.remote import fetch_journal, publish, scan_store, stage_for
+from plantset.clean.remote import fetch_earlier, publish, scan_store, stage_for
 from plantset.clean.report import CleanReport
 from plantset.clean.resume import Workshop, do_photos, restore_images, tidy
 from plantset.clean.scan import FoundFile, scan_folder
+from plantset.clean.seen import memory_path
 from plantset.clean.selection import (
     EXCLUDED,
     LABEL_CONFLICT,
@@ -33,7 +34,6 @@ from plantset.clean.selection import (
     flag_without_plant,
     group_candidates,
     is_excluded,
-    memory_path,
     name_copies,
     sort_out,
 )
@@ -83,7 +83,7 @@ def clean(config: CleanConfig) -> CleanReport:
     if not is_remote(config.output_file):
         return _clean(config, config)
     staged = stage_for(config.output_file)
-    fetch_journal(config.output_file, staged)
+    fetch_earlier(config.output_file, staged)
     images_dir = config.images_dir or default_images_dir(config.output_file)
     report = _clean(replace(config, output_file=staged, images_dir=images_dir), config)
     publish(staged, config.output_file)

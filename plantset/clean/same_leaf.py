@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from plantset.clean.engine import run_alone
 from plantset.clean.seen import Features, LeafPhoto, SeenPhotos, read_seen
 from plantset.clean.verify import (
     MIN_INLIERS,
@@ -20,8 +19,9 @@ from plantset.clean.verify import (
     count_inliers,
     local_features,
 )
+from plantset.core.language import tr
+from plantset.core.log import progress
 from plantset.core.photo import decode_photo
-from plantset.core.storage import read_stored
 
 NEIGHBOURS = 3
 MIN_SIMILARITY = 0.65  # cosine of centred features; the lowest of re-shots that geometry confirmed was 0.68
@@ -39,11 +39,13 @@ def find_same_leaves(photos: Sequence[LeafPhoto], neighbours: Sequence[Pair], me
         photos: of different contents, all of which `embeddings.see_photos` has seen.
         neighbours: pairs that names or times make likely; they need fewer inliers.
         memory_file: features and verdicts of earlier runs; extended here.
+
+    Raises:
+        DataError: a photo is gone meanwhile, the memory is damaged, or the process was killed.
     """
     if len(photos) < 2:
         return []
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_search, list(photos), list(neighbours), memory_file).result()
+    return run_alone(_search, list(photos), list(neighbours), memory_file)
 
 
 def _search(photos: list[LeafPhoto], neighbours: list[Pair], memory_file: Path) -> list[Pair]:
@@ -82,15 +84,14 @@ def _nearest(features: Features) -> Iterator[Pair]:
 def _verify(photos: Sequence[LeafPhoto], candidates: Sequence[Pair], seen: SeenPhotos) -> None:
     @lru_cache(maxsize=_REMEMBERED)
     def describe(index: int) -> LocalFeatures:
-        return local_features(decode_photo(read_stored(photos[index].path), longer_side_px=VERIFY_SIZE_PX).pixels)
+        return local_features(decode_photo(photos[index].path, longer_side_px=VERIFY_SIZE_PX).pixels)
 
     unknown = [pair for pair in candidates if _key(photos, pair) not in seen.inliers]
-    for pair in unknown:
-        first, second = sorted(pair, key=lambda index: photos[index].sha256)
-        seen.inliers[_key(photos, pair)] = count_inliers(describe(first), describe(second))
-        seen.save_in_time()
-    if unknown:
-        seen.save()
+    with seen.saved():
+        for pair in progress(unknown, title=tr("pairs of photos", "paires de photos"), unit=" pair"):
+            first, second = sorted(pair, key=lambda index: photos[index].sha256)
+            seen.inliers[_key(photos, pair)] = count_inliers(describe(first), describe(second))
+            seen.save_in_time()
 
 
 def _key(photos: Sequence[LeafPhoto], pair: Pair) -> tuple[str, str]:

@@ -20,7 +20,6 @@ from plantset.clean.split import SplitMember, strongest
 from plantset.clean.thresholds import NOT_A_LEAF
 from plantset.core.photo import decode_photo
 from plantset.core.records import RejectedRecord, Split
-from plantset.core.storage import read_stored
 
 EXACT_COPY = "exact-copy"
 NEAR_COPY = "near-copy"
@@ -64,11 +63,6 @@ class Candidate:
     def split_member(self, previous: Mapping[str, Split]) -> SplitMember:
         """Return what splitting needs to know of it; `previous` is the split of each content in an earlier manifest."""
         return SplitMember(self.label, self.group, self.file.split, previous.get(self.facts.sha256))
-
-
-def memory_path(output_file: Path) -> Path:
-    """Return `NAME.embeddings.npz` for `NAME.jsonl`: what `--embeddings` remembers."""
-    return output_file.with_name(output_file.name.removesuffix(".jsonl") + ".embeddings.npz")
 
 
 def is_excluded(label: str | None, patterns: Iterable[str]) -> bool:
@@ -211,7 +205,7 @@ def _quality(candidate: Candidate) -> tuple[int, int, float, str]:
 
 def _are_pixels_equal(first: Path, second: Path) -> bool:
     """Decode both in full; two decoders may round one grey level apart."""
-    one, other = (decode_photo(read_stored(path)).pixels for path in (first, second))
+    one, other = (decode_photo(path).pixels for path in (first, second))
     return one.shape == other.shape and int(np.abs(one.astype(np.int16) - other).max()) <= 1
 
 

@@ -165,7 +165,7 @@ class _RepeatedRun:
                     row.update(run)
                     return row
         row = _parse(line)
-        if isinstance(row, dict) and len(similar) < _MAX_SIMILAR and len(self._known) < _MAX_KNOWN:
+        if isinstance(row, dict) and len(similar) < _MAX_SIMILAR and (similar or len(self._known) < _MAX_KNOWN):
             run_text, run = self._run_from(line[start:].decode())
             if run and run.items() <= row.items():
                 self._known.setdefault(lead, []).append((run_text.encode(), run))

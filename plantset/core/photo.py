@@ -22,6 +22,7 @@ from plantset.core.photo_colour import Pixels, image_to_srgb, to_srgb
 from plantset.core.photo_error import MAX_BYTES, PhotoError, check_size
 from plantset.core.photo_formats import has_wrong_suffix, sniff_format, why_no_image
 from plantset.core.photo_pillow import decode_with_pillow
+from plantset.core.storage import read_stored, status_of
 
 __all__ = [
     "JPEG_QUALITY",
@@ -86,7 +87,7 @@ def decode_photo(
     """Decode a photo to upright RGB.
 
     Args:
-        source: a file, or the bytes of one.
+        source: a file, here or in a store, or the bytes of one.
         longer_side_px: shrink so that the longer side is at most this; never enlarges, never distorts.
         least_side_px: a JPEG may come as small as half, a quarter or an eighth while both sides keep at least this;
             inverse transforms of fewer coefficients (libjpeg-turbo's scaling) cost a fraction of the full ones.
@@ -95,6 +96,7 @@ def decode_photo(
 
     Raises:
         PhotoError: the file is damaged, too large or no photo; `reason` says which.
+        DataError: the store doesn't answer.
     """
     wanted = _Wanted(longer_side_px, least_side_px)
     if isinstance(source, bytes):
@@ -122,9 +124,10 @@ def encode_jpeg(pixels: Pixels, quality: int = JPEG_QUALITY) -> bytes:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise PhotoError("too-many-bytes", f"{path.stat().st_size} > {MAX_BYTES}", path.name)
-        return path.read_bytes()
+        size = status_of(path).size
+        if size > MAX_BYTES:
+            raise PhotoError("too-many-bytes", f"{size} > {MAX_BYTES}", path.name)
+        return read_stored(path)
     except OSError as error:
         raise PhotoError("unreadable", error.strerror or type(error).__name__, path.name) from error
 

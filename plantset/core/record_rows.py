@@ -110,6 +110,8 @@ class RowReader(Generic[RecordT]):
 
     def _shared(self, field: _Field, value: Any) -> Any:
         """Return the checked value in the record's own type, the same object for an equal value."""
+        if type(value) is int:  # a place in shards is no other row's
+            return self._convert(field.annotation, value)
         key = value if type(value) is str else _digest(value)
         if key not in field.known:
             field.known[key] = self._convert(field.annotation, self._with_shared_texts(value))

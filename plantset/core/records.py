@@ -321,7 +321,7 @@ def _field_names(kind: Any) -> tuple[str, ...]:
 
 
 def _plain(value: Any) -> Any:
-    """Return dataclasses as objects, however deep; texts and tuples stay, which `dataclasses.asdict` would copy."""
+    """Return dataclasses and mappings as objects; tuples, whose items are plain in every record, stay as they are."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if not dataclasses.is_dataclass(value):

@@ -108,9 +108,10 @@ class PhotoSource:
 
 @dataclass(frozen=True)
 class PhotoAnswers:
-    """Logits (N, C), not calibrated, and classifier features (N, F) of photos alone."""
+    """Of photos alone: logits (N, C), not calibrated; the same and classifier features (N, F) of each seen once."""
 
     logits_NC: NDArray[np.float32]
+    single_logits_NC: NDArray[np.float32]
     features_NF: NDArray[np.float32]
 
 
@@ -214,7 +215,7 @@ def predict_split(
         answer = ask(model, pixels_BHWC, tta=source.tta)
         logits_NC[rows] = answer.logits_BC
         single_NC[rows] = answer.single_logits_BC
-        familiarity_N[rows] = familiarity(answer.logits_BC, answer.features_BF, model.calibration)
+        familiarity_N[rows] = familiarity(answer.single_logits_BC, answer.features_BF, model.calibration)
         predicted["image_only"][rows] = answer.single_logits_BC.argmax(axis=1)
         borders_NP[rows] = read_borders(pixels_BHWC)
         _ask_conditions(model, answer.tokens_BKC, rows, labels_N, notes, predicted)
@@ -241,7 +242,7 @@ def answer_records(model: EvaluatedModel, records: Sequence[Record], source: Pho
 
 def _answers(asked: Iterable[PhotoAnswer]) -> PhotoAnswers:
     """Keep logits and features of each batch; its tokens, 250 kB a photo, go before the next is asked about."""
-    kept = [(answer.logits_BC, answer.features_BF) for answer in asked]
+    kept = [(answer.logits_BC, answer.single_logits_BC, answer.features_BF) for answer in asked]
     return PhotoAnswers(*(np.concatenate(parts) for parts in zip(*kept, strict=True)))
 
 

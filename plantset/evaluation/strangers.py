@@ -57,7 +57,7 @@ def judge_unknown(
             kind,
             familiar_N,
             known_groups_N,
-            familiarity(answers.logits_NC, answers.features_NF, model.calibration),
+            familiarity(answers.single_logits_NC, answers.features_NF, model.calibration),
             groups,
             threshold=None if rule is None else rule.threshold,
             bootstrap_count=min(bootstrap_count, _MAX_RESAMPLES),

@@ -67,7 +67,8 @@ def fit_unknown_rule(
 ) -> UnknownRule | None:
     """Fit class means on some photos, and on others what known photos score, of which `known_error` are refused.
 
-    None when there are no features, or fewer than two photos or two classes.
+    None when there are no features, or fewer than two photos or two classes. Logits that are log-probabilities
+    (`--hierarchy`) have no energy: class means then decide alone.
 
     Args:
         calibration: logits (M, C), not calibrated, and features (M, F) of the other photos.
@@ -85,7 +86,7 @@ def fit_unknown_rule(
         cosine_mean=float(cosines_M.mean()),
         cosine_gain=float(1 / cosines_M.std().clip(_MIN_SCALE)),
         energy_mean=float(energies_M.mean()),
-        energy_gain=float(1 / energies_M.std().clip(_MIN_SCALE)),
+        energy_gain=float(1 / energies_M.std()) if energies_M.std() > _MIN_SCALE else 0.0,
     )
     scores_M = rule.familiarity(logits_MC, features_MF)
     return dataclasses.replace(rule, threshold=float(np.quantile(scores_M, known_error, method="lower")))

@@ -38,7 +38,7 @@ class PhotoAnswer:
         tokens_BKC: of the photos as they are.
         logits_BC: with the note, if there is one; logits_alone_BC: without; single_logits_BC: without, from the photo
             as it is.
-        features_BF: what the classifier reads of the photos alone.
+        features_BF: what the classifier reads of the photos as they are, alone.
     """
 
     tokens_BKC: Tensor
@@ -49,14 +49,15 @@ class PhotoAnswer:
 
 
 def ask(model: AskedModel, pixels_BHWC: Tensor, note: str = "", *, tta: bool = False) -> PhotoAnswer:
-    """Ask a model about photos, one note for all; with `tta` logits and features are means over four flips."""
+    """Ask a model about photos, one note for all; with `tta` logits are means over four flips."""
     tokens = model.encode_photos(pixels_BHWC)
     first = _ask_tokens(model, tokens, note)
     answers = [first]
     if tta:
         answers += [_ask_tokens(model, model.encode_photos(torch.flip(pixels_BHWC, dims)), note) for dims in _FLIPS]
-    with_note, alone, features = (torch.stack(parts).mean(dim=0).numpy() for parts in zip(*answers, strict=True))
-    return PhotoAnswer(tokens, with_note, alone, first[1].numpy(), features)
+    _, single, features = first
+    with_note, alone = (torch.stack(parts).mean(dim=0).numpy() for parts in list(zip(*answers, strict=True))[:2])
+    return PhotoAnswer(tokens, with_note, alone, single.numpy(), features.numpy())
 
 
 def _ask_tokens(model: AskedModel, tokens_BKC: Tensor, note: str) -> tuple[Tensor, Tensor, Tensor]:

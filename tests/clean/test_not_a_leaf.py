@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,10 @@ from sklearn.datasets import load_sample_image
 from plantset.clean.config import CleanConfig
 from plantset.clean.embeddings import MIN_PLANT_SHARE, see_photos
 from plantset.clean.run import clean
-from plantset.clean.seen import LeafPhoto
+from plantset.clean.seen import LeafPhoto, read_plant_shares, read_seen
+from plantset.core.errors import DataError
 from plantset.core.files import sha256_file
-from plantset.core.photo import encode_jpeg
+from plantset.core.photo import PhotoError, encode_jpeg
 from plantset.core.records import read_clean_records
 from tests.clean.conftest import MakePixels
 
@@ -58,6 +61,73 @@ def test_a_temple_and_a_woman_are_no_plants_and_a_flower_is(folder: Path, tmp_pa
 @pytest.fixture
 def config(folder: Path, tmp_path: Path) -> CleanConfig:
     return CleanConfig(folder, output_file=tmp_path / "clean.jsonl", embeddings=True, num_workers=0, audit=False)
+
+
+def test_a_photo_that_vanishes_is_named_and_what_was_seen_stays(folder: Path, tmp_path: Path) -> None:
+    photos = [LeafPhoto(path, sha256_file(path)) for path in sorted((folder / "rust").iterdir())]
+    shares = see_photos(photos[:3], tmp_path / "seen.npz")
+    photos[4].path.unlink()
+
+    with pytest.raises(PhotoError, match=photos[4].path.name):
+        see_photos(photos, tmp_path / "seen.npz")
+
+    for photo in photos[:3]:
+        photo.path.unlink()
+    assert see_photos(photos[:3], tmp_path / "seen.npz") == shares
+
+
+def test_a_damaged_memory_is_named(tmp_path: Path) -> None:
+    (tmp_path / "seen.npz").write_bytes(b"PK\x03\x04 cut off")
+
+    with pytest.raises(DataError, match=r"seen\.npz"):
+        read_seen(tmp_path / "seen.npz")
+
+
+def test_what_a_minute_of_work_found_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = read_seen(tmp_path / "seen.npz")
+    seen.features["a"], seen.plant_shares["a"] = np.zeros(112, dtype=np.float16), 0.5
+
+    seen.save_in_time()
+    assert not seen.path.exists()
+    monkeypatch.setattr("time.monotonic", lambda clock=time.monotonic: clock() + 61)
+    seen.save_in_time()
+
+    assert read_plant_shares(seen.path) == {"a": 0.5}
+
+
+def test_an_error_loses_nothing_that_was_seen(tmp_path: Path) -> None:
+    seen = read_seen(tmp_path / "seen.npz")
+
+    def fail() -> None:
+        with seen.saved():
+            seen.features["a"], seen.plant_shares["a"] = np.zeros(112, dtype=np.float16), 0.5
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+
+    assert read_plant_shares(seen.path) == {"a": 0.5}
+
+
+def test_photos_and_memory_in_a_store(s3: str, folder: Path, tmp_path: Path) -> None:
+    store = pytest.importorskip("s3fs").S3FileSystem()
+    store.mkdir("bucket")
+    store.put(str(folder) + "/", "bucket/photos/", recursive=True)
+    there = CleanConfig(
+        Path("s3://bucket/photos"),
+        output_file=Path("s3://bucket/out/clean.jsonl"),
+        embeddings=True,
+        num_workers=0,
+        audit=False,
+    )
+
+    first = clean(there)
+    shutil.rmtree(tmp_path / "cache")  # another machine
+    again = clean(there)
+
+    assert first.issues["not-a-leaf"] == again.issues["not-a-leaf"] >= 2
+    assert again.splits_kept == again.kept == again.reused - 1  # one is a copy
+    assert store.exists("bucket/out/clean.embeddings.npz")
 
 
 def test_clean_marks_them_and_keeps_them(config: CleanConfig) -> None:

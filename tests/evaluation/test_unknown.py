@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
+from scipy.special import log_softmax
 from sklearn.covariance import ShrunkCovariance
 from sklearn.metrics import roc_auc_score, roc_curve
 
@@ -116,6 +117,19 @@ def test_the_packed_rule_adds_energy_and_class_mean_in_units_of_their_spread() -
     ]
     expected = sum((score - known.mean()) / known.std() for score, known in parts)
     np.testing.assert_allclose(rule.familiarity(*answers(asked)), expected, atol=0.1)
+
+
+def test_log_probabilities_have_no_energy_and_class_means_decide_alone() -> None:
+    features, labels = draw_known(400, 0)
+    others, asked = draw_known(400, 1)[0], draw_known(500, 2)[0]
+    log_probs = log_softmax(10 * others[:, :NUM_CLASSES], axis=1)
+
+    rule = fit_unknown_rule(features, labels, (log_probs, others), known_error=0.05)
+
+    assert rule is not None
+    seen = [log_softmax(scale * asked[:, :NUM_CLASSES], axis=1) for scale in (10, 1)]
+    np.testing.assert_array_equal(rule.familiarity(seen[0], asked), rule.familiarity(sum(seen) / 2, asked))
+    assert (rule.familiarity(seen[0], asked) < rule.threshold).mean() == pytest.approx(0.05, abs=0.03)
 
 
 def test_photos_with_low_logits_and_photos_far_from_every_mean_are_both_unfamiliar() -> None:

@@ -277,6 +277,14 @@ def test_flips_of_a_photo_get_one_answer_with_test_time_augmentation(predictor: 
     _assert_same(upright, mirrored)
 
 
+def test_familiarity_is_that_of_the_photo_seen_once_whatever_the_augmentation(
+    predictor: Predictor, photo: Path
+) -> None:
+    ruled = with_rule(predictor, threshold=0.0)
+
+    assert ruled.predict(photo, tta=True).familiarity == ruled.predict(photo).familiarity is not None
+
+
 def test_test_time_augmentation_is_the_mean_of_four_logits(predictor: Predictor, photo: Path) -> None:
     view = torch.from_numpy(predictor.read(photo))[None]
     views = [view, view.flip(2), view.flip(1), view.flip(1, 2)]
