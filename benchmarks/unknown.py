@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ from plantset.training.config import TrainConfig
 from plantset.training.run import train
 
 DRAWN_COUNT, RESAMPLES = 24, 300
+RULE = "energy + class mean"
 
 
 def main() -> None:
@@ -68,7 +70,8 @@ def main() -> None:
 
 def train_without(run_dir: Path, known: Sequence[Record], images_dir: Path) -> Path:
     """Train on these records; return the folder of checkpoints. What is there already goes on, or is kept."""
-    manifest = run_dir / "held_out" / "known.jsonl"
+    rest = sha256("\n".join(class_names(known)).encode()).hexdigest()[:8]
+    manifest = run_dir / f"without_others_{rest}" / "known.jsonl"
     manifest.parent.mkdir(exist_ok=True)
     write_manifest(manifest, known, ManifestMeta(str(images_dir.resolve()), class_names(known), seed=0, command=""))
     config = TrainConfig(
@@ -88,9 +91,9 @@ def compare(model: LoadedModel, val: Sequence[Record], kinds: dict[str, PhotoAns
     rule = fit_unknown_rule(reference.features_NF, labels, (known.logits_NC, known.features_NF), known_error=0.05)
     known_scores = _scores(reference, labels, known, rule)
     print(f"plantset; torch {torch.__version__}; reference n = {len(selection)}, known n = {len(calibration)}")
-    print(f"{'kind':16}{'n':>5}  " + "".join(f"{name:>32}" for name in known_scores))
+    print(f"{'kind':16}{'n':>5}  " + "".join(f"{name:>32}" for name in known_scores) + f"{'the rule refuses':>32}")
     for kind, answers in kinds.items():
-        cells = []
+        cells, refused = [], ""
         for name, strange in _scores(reference, labels, answers, rule).items():
             rng = np.random.default_rng(0)
             score = score_unknown(
@@ -99,13 +102,15 @@ def compare(model: LoadedModel, val: Sequence[Record], kinds: dict[str, PhotoAns
                 groups,
                 strange,
                 np.arange(len(strange)),
-                threshold=None,
+                threshold=rule.threshold if rule is not None and name == RULE else None,
                 bootstrap_count=RESAMPLES,
                 rng=rng,
             )
+            if name == RULE:
+                refused = f"{score.refused:>32.0%}"
             low, high = score.auroc.low or score.auroc.value, score.auroc.high or score.auroc.value
             cells.append(f"{score.auroc.value:.3f} [{low:.3f}, {high:.3f}] FPR {score.fpr_at_95.value:.2f}")
-        print(f"{kind:16}{len(answers.logits_NC):>5}  " + "".join(f"{cell:>32}" for cell in cells))
+        print(f"{kind:16}{len(answers.logits_NC):>5}  " + "".join(f"{cell:>32}" for cell in cells) + refused)
 
 
 def _scores(
@@ -118,7 +123,7 @@ def _scores(
         "nearest neighbour": nearest_neighbour(reference.features_NF, asked.features_NF),
         "Mahalanobis": mahalanobis(reference.features_NF, labels, asked.features_NF),
         "nearest class mean": nearest_mean(reference.features_NF, labels, asked.features_NF),
-        "energy + class mean": rule.familiarity(asked.logits_NC, asked.features_NF),
+        RULE: rule.familiarity(asked.logits_NC, asked.features_NF),
     }
 
 

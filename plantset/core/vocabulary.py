@@ -85,8 +85,9 @@ class CaptionVocabulary(ABC):
         return row
 
     def held(self, text: str, length: int) -> str:
-        """Return what of the text a row of `length` ids holds, as the tokenizer reads it: all, or its beginning."""
-        return self._text_of(self.word_ids(text)[: max(0, length - PROMPT_LENGTH)])
+        """Return what of the text a row of `length` ids holds: all, or its beginning as the tokenizer reads it."""
+        ids, room = self.word_ids(text), max(0, length - PROMPT_LENGTH)
+        return text if len(ids) <= room else self._text_of(ids[:room])
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text up to the end, without prompts and padding."""

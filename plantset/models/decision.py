@@ -116,8 +116,16 @@ def make_unknown_rule(
 
 
 def calibration_from_json(values: Mapping[str, Any]) -> Calibration:
-    """Restore what `dataclasses.asdict` gave, after a round trip through JSON; fields unknown then have defaults."""
+    """Restore what `dataclasses.asdict` gave, after a round trip through JSON; fields unknown then have defaults.
+
+    Raises:
+        ValueError: a field that only a later version knows.
+    """
     unknown = values.get("unknown")
+    for kind, given in ((Calibration, values), (UnknownRule, unknown or {})):
+        strange = sorted(set(given) - {spec.name for spec in dataclasses.fields(kind)})
+        if strange:
+            raise ValueError(f"{kind.__name__}.{strange[0]}")
     quantiles = tuple(values.get("class_quantiles", ()))
     rule = UnknownRule(**unknown) if unknown is not None else None
     return dataclasses.replace(Calibration(**{**values, "unknown": None}), class_quantiles=quantiles, unknown=rule)

@@ -8,10 +8,10 @@ and refused when the installed one differs; where adapters learn beside it, they
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -33,13 +33,15 @@ from plantset.encoders.registry import (
 from plantset.encoders.text import TextEncoder, is_adapter
 from plantset.encoders.vision import VisionTokens
 from plantset.models.captioner import Captioner
-from plantset.models.config import ModelConfig, model_config_from_json
+from plantset.models.config import model_config_from_json
 from plantset.models.decision import Calibration, calibration_from_json
 from plantset.models.generation import GREEDY, Decoding
 from plantset.models.multimodal import ModelOutput, MultimodalModel, NoteStates
 from plantset.models.prefix import PrefixCaptioner
 from plantset.runtime.checkpoint import Checkpoint, load_checkpoint
 from plantset.runtime.devices import DeviceName, find_device
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def read_card(checkpoint: Checkpoint) -> ModelCard:
         classes=tuple(map(class_info_from_json, meta["classes"])),
         language=meta["language"],
         vocabulary=vocabulary_from_json(meta["vocabulary"]) if meta["vocabulary"] is not None else None,
-        calibration=calibration_from_json(meta["calibration"]),
+        calibration=_restore(calibration_from_json, meta["calibration"]),
         training=meta["training"],
         data=meta["data"],
     )
@@ -125,7 +127,7 @@ def build_from_checkpoint(checkpoint: Checkpoint) -> MultimodalModel:
     meta = checkpoint.meta
     card = read_card(checkpoint)
     model = MultimodalModel(
-        _read_config(meta["model"]),
+        _restore(model_config_from_json, meta["model"]),
         build_vision_encoder_from(meta["vision"], load_packaged=False),
         text_width=meta["text_width"],
         vocabulary_size=len(card.vocabulary) if card.vocabulary is not None else 0,
@@ -134,9 +136,9 @@ def build_from_checkpoint(checkpoint: Checkpoint) -> MultimodalModel:
     return model
 
 
-def _read_config(values: Mapping[str, Any]) -> ModelConfig:
+def _restore(read: Callable[[Mapping[str, Any]], _T], values: Mapping[str, Any]) -> _T:
     try:
-        return model_config_from_json(values)
+        return read(values)
     except ValueError as error:
         raise CheckpointError(
             tr(

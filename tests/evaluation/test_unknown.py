@@ -190,6 +190,12 @@ def test_a_calibration_of_an_earlier_version_calls_nothing_unknown() -> None:
     assert decide(np.array([0.9, 0.1]), earlier) == "answer"
 
 
+@pytest.mark.parametrize("later", [{"colour_gain": 1.0}, {"unknown": {"threshold": 0.0, "colour_gain": 1.0}}])
+def test_a_calibration_of_a_later_version_is_refused_by_the_field_that_it_adds(later: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="colour_gain"):
+        calibration_from_json(later)
+
+
 def test_an_unknown_photo_gets_no_answer_however_sure_the_model_is() -> None:
     assert decide(np.array([0.99, 0.01]), calibration_from_json({}), unknown=True) == "unknown"
 
