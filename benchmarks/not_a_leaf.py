@@ -60,9 +60,9 @@ def tell(name: str, shares: NDArray[np.float32]) -> int:
 def seen_by_folder(root: Path, most: int | None) -> dict[str, NDArray[np.float32]]:
     found = {}
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and is_photo(path))
-        chosen = np.random.default_rng(0).permutation(len(paths))[:most]
-        looks = look_at([LeafPhoto(paths[index], "") for index in chosen])
+        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        chosen = [paths[index] for index in np.random.default_rng(0).permutation(len(paths))[:most]]
+        looks = look_at([LeafPhoto(path, "") for path in chosen if is_photo(path)])
         found[folder.name] = np.concatenate([look.probabilities for look in looks])
     return found
 
