@@ -144,7 +144,10 @@ def find_preset(name: PresetName) -> Preset:
 
 def preset_config(preset: PresetName, num_classes: int, overrides: Mapping[str, Any]) -> ModelConfig:
     """Return the preset's model with the values that are not None in `overrides`."""
-    return dataclasses.replace(ModelConfig(num_classes), **{**_PRESETS[preset].model, **_given(overrides)})
+    given = _given(overrides)
+    if given.get("classifier") == "names":  # it reads no pooled features, which these heads would need
+        given = {"description": False, "matching": False, **given}
+    return dataclasses.replace(ModelConfig(num_classes), **{**_PRESETS[preset].model, **given})
 
 
 def preset_weights(

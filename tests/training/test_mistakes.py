@@ -216,3 +216,11 @@ def test_what_is_only_tried_or_refused_leaves_the_record_of_the_run_as_it_is(
         train(dataclasses.replace(config, epochs=2, **tried))
 
     assert (config.checkpoint_dir / "run.json").read_bytes() == before
+
+
+def test_classes_learnt_by_their_names_train_on_the_default_preset(configure: Configure) -> None:
+    config = configure(classifier="names", epochs=1, max_steps=2)
+
+    train(config)
+
+    assert (config.checkpoint_dir / "best_model.pth").exists()
