@@ -10,7 +10,7 @@ last stage (1,280 numbers) 99.0 %.
 How much of a plant it sees is the probability that its own classifier gives to plants, to what lives on them, and to
 what photos of leaves are most often taken for (a quill, a tree frog, velvet). Nothing was trained on photos without a
 plant. Of 3,168 real photos of 22 collections, each judged with the classes that the others are taken for, 16 lie below
-`MIN_PLANT_SHARE`: 5 of dead banana leaves, 7 of a collection gathered on the web, some of them of no leaf. Of 371
+`MIN_PLANT_SHARE`: 5 of dead banana leaves, 7 of a collection gathered on the web. Of 371
 photos and drawings of other things 281 do: vehicles 95 %, household goods 94 %, animals 87 %, but 48 % of houses and
 road signs, and 31 % of planets.
 """
@@ -35,7 +35,7 @@ MIN_PLANT_SHARE = 0.02
 
 _STAGES = 5
 _SIDE = 160
-BATCH = 32
+_BATCH = 32
 # classes of ImageNet-1k, in the usual order: snails, insects, fruit, flowers, fungi
 LIVING = (113, 114, *range(300, 327), *range(936, 958), *range(984, 999))
 NUM_MISTAKEN = 60  # the classes that photos of leaves are most often taken for; those that are not living:
@@ -79,6 +79,7 @@ def look_at(photos: Sequence[LeafPhoto]) -> Iterator[Look]:
     """Yield what the network sees in some photos at a time, in order; imports torch into this process."""
     import torch
 
+    from plantset.encoders.embed import pool_photo
     from plantset.encoders.packaged_efficientnet import load_packaged_classifier
     from plantset.encoders.registry import PACKAGED_VISION, build_vision_encoder
     from plantset.encoders.stages import StageCut
@@ -87,13 +88,12 @@ def look_at(photos: Sequence[LeafPhoto]) -> Iterator[Look]:
     encoder = build_vision_encoder(PACKAGED_VISION).eval()
     classifier = load_packaged_classifier()
     cut = StageCut(encoder, _STAGES)
-    for start in range(0, len(photos), BATCH):
-        batch = photos[start : start + BATCH]
+    for start in range(0, len(photos), _BATCH):
+        batch = photos[start : start + _BATCH]
         pixels = torch.from_numpy(np.stack([_squashed(photo.path) for photo in batch])).permute(0, 3, 1, 2)
         with torch.inference_mode():
             maps_BCHW = cut.frozen_part(normalize(pixels, encoder.preprocess))
-            tokens_BNC = cut.trained_part(maps_BCHW).tokens_BNC
-            probabilities = classifier(tokens_BNC.mean(dim=1)).softmax(dim=1)
+            probabilities = classifier(pool_photo(cut.trained_part(maps_BCHW))).softmax(dim=1)
         yield Look(batch, maps_BCHW.mean(dim=(2, 3)).numpy(), probabilities.numpy())
 
 
@@ -107,7 +107,7 @@ def _see(photos: Sequence[LeafPhoto], memory_file: Path) -> None:
     cv2.setNumThreads(1)
     seen = read_seen(memory_file)
     looks = progress(
-        look_at(photos), title=tr("photos seen", "photos vues"), total=-(-len(photos) // BATCH), unit="batch"
+        look_at(photos), title=tr("photos seen", "photos vues"), total=-(-len(photos) // _BATCH), unit="batch"
     )
     with seen.saved():
         for look in looks:

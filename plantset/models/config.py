@@ -92,12 +92,21 @@ def model_config_from_json(values: Mapping[str, Any]) -> ModelConfig:
     Raises:
         ValueError: a field is of a later version, whose model this one cannot build; its name is the message.
     """
-    unknown = values.keys() - {field.name for field in dataclasses.fields(ModelConfig)}
-    if unknown:
-        raise ValueError(", ".join(sorted(unknown)))
+    refuse_later_fields(ModelConfig, values)
     crops: Sequence[int] = values.get("class_crops", ())
     names: Sequence[Sequence[int]] = values.get("class_name_ids", ())
     return ModelConfig(**{**values, "class_crops": tuple(crops), "class_name_ids": tuple(map(tuple, names))})
+
+
+def refuse_later_fields(kind: type, values: Mapping[str, Any]) -> None:
+    """Refuse stored values of a dataclass that has fields this version does not know.
+
+    Raises:
+        ValueError: their names are the message.
+    """
+    unknown = values.keys() - {field.name for field in dataclasses.fields(kind)}
+    if unknown:
+        raise ValueError(", ".join(sorted(unknown)))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from plantset.models.config import refuse_later_fields
+
 Decision = Literal["answer", "unsure", "unknown", "not a leaf"]
 Confidence = Literal["almost certain", "likely", "possible", "doubtful", "none"]
 _CONFIDENCES: tuple[tuple[float, Confidence], ...] = ((0.95, "almost certain"), (0.8, "likely"), (0.5, "possible"))
@@ -122,10 +124,8 @@ def calibration_from_json(values: Mapping[str, Any]) -> Calibration:
         ValueError: a field that only a later version knows.
     """
     unknown = values.get("unknown")
-    for kind, given in ((Calibration, values), (UnknownRule, unknown or {})):
-        strange = sorted(set(given) - {spec.name for spec in dataclasses.fields(kind)})
-        if strange:
-            raise ValueError(f"{kind.__name__}.{strange[0]}")
+    refuse_later_fields(Calibration, values)
+    refuse_later_fields(UnknownRule, unknown or {})
     quantiles = tuple(values.get("class_quantiles", ()))
     rule = UnknownRule(**unknown) if unknown is not None else None
     return dataclasses.replace(Calibration(**{**values, "unknown": None}), class_quantiles=quantiles, unknown=rule)

@@ -56,7 +56,7 @@ def ask(model: AskedModel, pixels_BHWC: Tensor, note: str = "", *, tta: bool = F
     if tta:
         answers += [_ask_tokens(model, model.encode_photos(torch.flip(pixels_BHWC, dims)), note) for dims in _FLIPS]
     _, single, features = first
-    with_note, alone = (torch.stack(parts).mean(dim=0).numpy() for parts in list(zip(*answers, strict=True))[:2])
+    with_note, alone, _ = (torch.stack(parts).mean(dim=0).numpy() for parts in zip(*answers, strict=True))
     return PhotoAnswer(tokens, with_note, alone, single.numpy(), features.numpy())
 
 
